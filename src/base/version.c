@@ -1,0 +1,6 @@
+#include <flinc/version.h>
+
+const char *fl_version(void)
+{
+    return FLINC_VERSION;
+}
