@@ -88,8 +88,3 @@ _Noreturn void fl__assert_failed(const char *expression, const char *file, int l
     fprintf(stderr, "flinc: bug: %s does not hold, in %s (%s:%d)\n", expression, function, file, line);
     abort();
 }
-
-const char *fl_version(void)
-{
-    return "0.1.0";
-}
