@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """usage: count_tests.py MESON_STATUS TESTLOG.json
 
-Counts test cases in the log that `meson test` leaves, and ends with the line `N passed, N failed`. A program that speaks
-TAP (cmocka under CMOCKA_MESSAGE_OUTPUT=TAP) counts with each of its cases, any other as one. A program that died before
-it could report a failure counts as one failed case. Exit status 1 when anything failed or nothing ran.
+Counts test cases in the log that `meson test` leaves, and ends with the line `N passed, N failed`. A program that
+speaks TAP (cmocka under CMOCKA_MESSAGE_OUTPUT=TAP) counts with each of its cases, any other as one. One that died
+before it could report a failure counts as one failed case. Exit status 1 when anything failed or nothing ran.
 """
 import json
 import os

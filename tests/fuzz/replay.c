@@ -1,5 +1,6 @@
 /* usage: fuzz_NAME FILE-OR-FOLDER…   Runs a fuzz target once over each file, where there is no libFuzzer: its corpus is
- * then an ordinary test, also under gcc and the sanitizers. Prints the file before it runs, so that a crash names it. */
+ * then an ordinary test, also under gcc and the sanitizers. Prints a file's name before it runs: a crash has one.
+ */
 #include <dirent.h>
 #include <errno.h>
 #include <stdint.h>

@@ -1,3 +1,4 @@
+#!/bin/sh
 # `flinc version` and a build that works uninstalled.
 out=$("$FLINC_BUILD/flinc" version) || exit 1
 case $out in
