@@ -2,6 +2,16 @@
 #ifndef FLINC_H
 #define FLINC_H
 
-#include <flinc/version.h>
+#include "flinc/base.h"
+#include "flinc/env.h"
+#include "flinc/function.h"
+#include "flinc/sink.h"
+#include "flinc/source.h"
+#include "flinc/state.h"
+#include "flinc/stream.h"
+#include "flinc/string.h"
+#include "flinc/type.h"
+#include "flinc/version.h"
+#include "flinc/window.h"
 
 #endif

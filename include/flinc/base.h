@@ -79,8 +79,6 @@ typedef struct fl_where {
 } fl_where;
 #define FL_HERE ((fl_where){__FILE__, __LINE__})
 
-/* Library version as "0.1.0". */
-const char *fl_version(void);
 
 /* FL__EACH(m, x, a, b, …): m(x, a) m(x, b) …, for up to 64 arguments. */
 #define FL__EACH(m, x, ...) __VA_OPT__(FL__EXPAND(FL__EACH_STEP(m, x, __VA_ARGS__)))
