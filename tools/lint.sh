@@ -1,6 +1,6 @@
 #!/bin/sh
 # usage: tools/lint.sh [STEP…]: every check that needs no run of our code, or only the steps named:
-# format includes tree shell man cppcheck tidy
+# format includes tree docs shell man cppcheck tidy
 # One line a step, the findings of a failed one below it; ends with `N passed, N failed`.
 # ./dev lint installs what it needs.
 set -u
@@ -51,6 +51,11 @@ step_shell() {
     done; } | xargs -r shellcheck
 }
 
+# Every public name has a comment.
+step_docs() {
+    python3 tools/api_docs.py --check include/flinc
+}
+
 step_man() {
     ours 'docs/man/*' | xargs -r mandoc -T lint -W warning
 }
@@ -60,7 +65,7 @@ step_tree() {
     ours | xargs python3 tools/check_tree.py
 }
 
-all="format includes tree shell man cppcheck tidy"
+all="format includes tree docs shell man cppcheck tidy"
 passed=0
 failed=0
 # shellcheck disable=SC2086
