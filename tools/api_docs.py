@@ -3,7 +3,7 @@
           api_docs.py --check HEADERS-FOLDER
 
 Makes the API reference from the public headers: one Markdown page a header, and a README.md with every name in it. With
---check it only reports the public names that no comment explains, and exits 1 when there is one.
+--check it only reports the public functions and macros that no comment explains, and exits 1 when there is one.
 
 How headers are read: the comment at the head of a file introduces its page. Any other comment that stands at the start
 of a line documents the declarations under it, up to the next such comment or the blank line after them; declarations
@@ -144,7 +144,8 @@ def markdown(lines):
         elif item:
             if not out or not out[-1].startswith('- '):
                 out.append('')
-            out.append('- `%s` %s' % item.groups() if item.group(1) != 'returns' else '- returns ' + in_text(item.group(2)))
+            name, text = item.groups()
+            out.append('- %s %s' % (name if name == 'returns' else '`%s`' % name, in_text(text)))
         else:
             out.append(in_text(line))
     if code:
@@ -181,9 +182,10 @@ def main():
         missing = 0
         for name, _, entries in parsed:
             for entry in entries:
-                # A comment inside a declaration, as beside a struct's members, explains it too.
-                if not any(entry.comment) and not any('/*' in declaration for declaration in entry.declarations):
+                if not any(entry.comment):
                     for declared in entry.names:
+                        if not any(declared + '(' in declaration for declaration in entry.declarations):
+                            continue
                         print('%s/%s: no comment explains %s' % (folder, name, declared))
                         missing += 1
         sys.exit(1 if missing else 0)

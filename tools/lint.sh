@@ -1,6 +1,6 @@
 #!/bin/sh
 # usage: tools/lint.sh [STEP…]: every check that needs no run of our code, or only the steps named:
-# format includes tree docs shell man cppcheck tidy
+# format includes headers tree docs shell man cppcheck tidy
 # One line a step, the findings of a failed one below it; ends with `N passed, N failed`.
 # ./dev lint installs what it needs.
 set -u
@@ -51,7 +51,17 @@ step_shell() {
     done; } | xargs -r shellcheck
 }
 
-# Every public name has a comment.
+# Every public header stands on its own, without a warning under -Wall -Wextra.
+step_headers() {
+    bad=0
+    for file in include/flinc.h include/flinc/*.h; do
+        echo "#include \"${file#include/}\"" |
+            gcc -std=gnu17 -Wall -Wextra -Werror -Iinclude -fsyntax-only -x c - || bad=1
+    done
+    return $bad
+}
+
+# Every public function has a comment.
 step_docs() {
     python3 tools/api_docs.py --check include/flinc
 }
@@ -65,7 +75,7 @@ step_tree() {
     ours | xargs python3 tools/check_tree.py
 }
 
-all="format includes tree docs shell man cppcheck tidy"
+all="format includes headers tree docs shell man cppcheck tidy"
 passed=0
 failed=0
 # shellcheck disable=SC2086
