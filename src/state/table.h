@@ -1,0 +1,169 @@
+/* The keyed table: one entry per key, found with one probe.
+ *
+ *   index: one u64 per slot, open addressing, linear probing, at most 3/4 full
+ *          | low 32 bits of the hash | reference + 1 (0: empty) |
+ *   reference: page number << slot_bits | slot in the page
+ *   page: entries one after the other; a page holds entries of one key group only and grows from 8 entries up to 16 KiB
+ *
+ * Position and tag are both taken from the hash's low half (its upper half chose key group and subtask), so that growing
+ * the index touches no entry. Entries never move: pointers to them hold until the entry is removed. Within an entry the
+ * key comes at key_offset, the rest is the user's: zeroed when the entry is made. Removed entries are reused.
+ *
+ * Pages are the unit of snapshots: fl__table_page gives each with its key group, `changed` is set when an entry was
+ * handed out for writing since it was last cleared (to come: claims, see docs/design).
+ *
+ * Measured: see docs/performance.md (keyed sum). One thread. */
+#ifndef FL_STATE_TABLE_H
+#define FL_STATE_TABLE_H
+
+#include "data/key.h"
+
+typedef struct fl__page {
+    char *entries;
+    uint16_t group;    /* key group */
+    uint16_t capacity; /* entries */
+    uint16_t count;    /* slots used so far, removed ones included */
+    uint8_t changed;
+    uint64_t *dead;    /* bit per slot: removed; NULL until the first removal */
+} fl__page;
+
+/* Where a key group's new entries go. */
+typedef struct fl__page_group {
+    uint32_t open_page; /* number + 1; 0: none yet */
+    uint32_t free_ref;  /* first removed entry, reference + 1; the next one's is in its first 4 bytes */
+} fl__page_group;
+
+typedef struct fl__table {
+    fl__memory *memory;
+    fl__key key;          /* how the entries' keys hash and compare; in_place etc. do not matter here */
+    uint32_t entry_size;  /* bytes, a multiple of 8 */
+    uint32_t key_offset;
+    uint32_t max_parallelism; /* key groups are told apart by it; 0: all entries are of group 0 */
+    uint32_t slot_bits;
+    uint32_t page_entries_max;
+    uint64_t *slots;
+    uint64_t mask;     /* slots - 1 */
+    uint64_t count;    /* live entries */
+    uint64_t grow_at;
+    fl__page *pages;
+    uint32_t page_count, page_capacity;
+    fl__page_group *groups; /* by key group */
+    uint32_t group_count;
+    struct fl__table_chunk *chunks; /* what pages are cut from, newest first */
+    char *chunk_cursor, *chunk_end;
+    size_t chunk_next; /* size of the next one */
+    fl__layout key_layout;
+    fl__heap *heap;      /* owns long keys; NULL for flat keys */
+} fl__table;
+
+/* key: the type and class of the keys (copied). entry_size: all of the entry, key included. max_parallelism: see above.
+ * expected: entries to make room for, 0 for the smallest. */
+void fl__table_init(fl__table *table, fl__memory *memory, const fl__key *key, uint32_t entry_size, uint32_t key_offset,
+                    uint32_t max_parallelism, uint64_t expected);
+void fl__table_release(fl__table *table);
+/* Removes all entries but keeps index and (full-size) pages for reuse. */
+void fl__table_clear(fl__table *table);
+
+static inline char *fl__table_entry(const fl__table *table, uint32_t ref)
+{
+    return table->pages[ref >> table->slot_bits].entries +
+           (size_t)(ref & ((1u << table->slot_bits) - 1)) * table->entry_size;
+}
+#define FL__NO_REF UINT32_MAX
+
+/* Slow paths of the inline functions. */
+uint32_t fl__table_insert(fl__table *table, uint64_t hash, const void *key, uint64_t position);
+
+static inline void fl__table_prefetch(const fl__table *table, uint64_t hash)
+{
+    __builtin_prefetch(&table->slots[(uint32_t)hash & table->mask]);
+}
+/* The second step of a prefetch: the entry that the first matching tag points to. The index line should be there. */
+static inline void fl__table_prefetch_entry(const fl__table *table, uint64_t hash)
+{
+    for (uint64_t i = (uint32_t)hash & table->mask;; i = (i + 1) & table->mask) {
+        uint64_t slot = table->slots[i];
+        if ((uint32_t)slot == 0)
+            return;
+        if (slot >> 32 == (uint32_t)hash) {
+            const char *entry = fl__table_entry(table, (uint32_t)slot - 1);
+            __builtin_prefetch(entry);
+            __builtin_prefetch(entry + table->entry_size - 1);
+            return;
+        }
+    }
+}
+/* Is prefetching worth its instructions? Not while the table fits the caches. */
+static inline bool fl__table_is_large(const fl__table *table)
+{
+    return table->count * (table->entry_size + 12u) > 256u * 1024u;
+}
+
+/* The reference of the key's entry; made (zeroed but for the key) when missing and insert. FL__NO_REF: none.
+ * class: table->key.class, as a constant where the caller can, so that the comparison is inlined. */
+static inline __attribute__((always_inline)) uint32_t fl__table_find_class(fl__table *table, fl__key_class class,
+                                                                           uint64_t hash, const void *key, bool insert,
+                                                                           bool *inserted)
+{
+    uint64_t tag = (uint32_t)hash;
+    for (uint64_t i = tag & table->mask;; i = (i + 1) & table->mask) {
+        uint64_t slot = table->slots[i];
+        if ((uint32_t)slot == 0) {
+            if (!insert)
+                return FL__NO_REF;
+            if (inserted)
+                *inserted = true;
+            return fl__table_insert(table, hash, key, i);
+        }
+        if (slot >> 32 == tag) {
+            uint32_t ref = (uint32_t)slot - 1;
+            const char *k = fl__table_entry(table, ref) + table->key_offset;
+            bool equal;
+            switch (class) {
+                case FL__KEY_U64:
+                    equal = memcmp(k, key, 8) == 0;
+                    break;
+                case FL__KEY_U32:
+                    equal = memcmp(k, key, 4) == 0;
+                    break;
+                case FL__KEY_STRING:
+                    equal = fl_string_equal(*(const fl_string *)(const void *)k, *(const fl_string *)key);
+                    break;
+                default:
+                    equal = fl_compare(table->key.type, k, key) == 0;
+                    break;
+            }
+            if (equal) {
+                if (inserted)
+                    *inserted = false;
+                return ref;
+            }
+        }
+    }
+}
+/* The same with the class looked up. Returns the entry, or NULL. */
+static inline char *fl__table_find(fl__table *table, uint64_t hash, const void *key)
+{
+    uint32_t ref = fl__table_find_class(table, table->key.class, hash, key, false, NULL);
+    return ref == FL__NO_REF ? NULL : fl__table_entry(table, ref);
+}
+static inline char *fl__table_get(fl__table *table, uint64_t hash, const void *key, bool *inserted)
+{
+    return fl__table_entry(table, fl__table_find_class(table, table->key.class, hash, key, true, inserted));
+}
+/* Says that an entry's content changes; call before writing. */
+static inline void fl__table_touch(fl__table *table, uint32_t ref)
+{
+    table->pages[ref >> table->slot_bits].changed = 1;
+}
+/* Removes the entry (its values must have been dropped already); its memory is reused. */
+void fl__table_remove(fl__table *table, uint64_t hash, const void *key);
+
+/* Walks all live entries, in page order: uint64_t c = 0; while ((entry = fl__table_next(t, &c))) … The order depends only
+ * on the order of insertions and removals. Inserting during a walk: new entries may or may not come. Removing the entry
+ * just returned is allowed. */
+char *fl__table_next(const fl__table *table, uint64_t *cursor);
+/* The reference of the entry that fl__table_next returned last. */
+uint32_t fl__table_cursor_ref(const fl__table *table, uint64_t cursor);
+
+#endif
