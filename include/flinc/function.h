@@ -176,9 +176,9 @@ typedef struct fl_tag {
         T of[0];                                                                                                       \
     } tag_name __attribute__((unused)) = {{#tag_name, FL_TYPE(T)}}
 
-void fl__output(fl_context *ctx, const fl_tag *tag, const void *row, size_t size);
+void fl__side_emit(fl_context *ctx, const fl_tag *tag, const void *row, size_t size);
 /* Emits a copy of *row to the side output, with the current record's timestamp. Dropped when nobody reads the tag. */
-#define fl_output(ctx, tag_object, ...) fl__output((ctx), &(tag_object).tag, (__VA_ARGS__), sizeof *(__VA_ARGS__))
+#define fl_output(ctx, tag_object, ...) fl__side_emit((ctx), &(tag_object).tag, (__VA_ARGS__), sizeof *(__VA_ARGS__))
 
 /* ---- timers (keyed process functions) ---- */
 

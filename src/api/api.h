@@ -1,0 +1,93 @@
+/* Inside of the public API: what streams and the environment are, and how operators, sources and sinks of other folders
+ * add themselves to the graph. */
+#ifndef FL_API_API_H
+#define FL_API_API_H
+
+#include "flinc.h"
+#include "graph/graph.h"
+
+typedef enum fl__stream_kind {
+    FL__STREAM_PLAIN,
+    FL__STREAM_KEYED,
+    FL__STREAM_WINDOWED, /* keyed, with windows */
+    FL__STREAM_CONNECTED,
+    FL__STREAM_SINK,     /* nothing can follow */
+} fl__stream_kind;
+
+struct fl_stream {
+    fl_env *env;
+    fl__stream_kind kind;
+    const fl_type *type;  /* of the rows; of the first stream when connected */
+    fl__node *node;       /* who makes them; NULL when the graph has failed or for unions */
+    const fl_tag *tag;    /* side output of it */
+    fl_partitioning partitioning;
+    bool is_partitioned;  /* partitioning was asked for; else forward, or rebalance when parallelisms differ */
+    const fl__key *key;   /* keyed, windowed: by what; custom partitioning: the partitioner's key */
+    fl_partition_fn partitioner;
+    void *partitioner_arg;
+    const void *window;   /* windowed: the operators' const fl__window_spec * (operators/window.h), in the env's arena */
+    fl_stream *const *parts; /* union: its members; connected: the two */
+    size_t part_count;
+};
+
+struct fl_env {
+    fl__memory memory;
+    fl__arena arena; /* graph, streams, copies of options: until fl_env_free */
+    fl_error error;  /* sticky */
+    fl__graph graph;
+    struct fl__config *config; /* base/config.h */
+    struct fl__params *params; /* base/params.h */
+    const char *job_name;
+    struct fl__job *running;   /* cluster/: the job being executed; NULL */
+    struct fl__job_result *result;
+    char *error_text;
+    _Atomic int cancelled;
+    const struct fl__simulation *simulation; /* run by one thread from a seed; NULL */
+    const struct fl__substitution *substitutions; /* test kit: sources and sinks put in from outside */
+    void *executor_data;
+};
+
+/* The rest of a spec is filled in from the options: name, uid, arg, instance size, open, close, states, on_timer, where. */
+typedef struct fl__new_operator {
+    const fl__operator_class *class;
+    const fl_type *out;          /* NULL: a sink */
+    const fl_options *options;   /* the common ones, which come first in every options struct; may be NULL */
+    const char *default_name;    /* NULL: class->kind */
+    fl_function function, function2;
+    fl_filter_fn filter;
+    fl_reduce_fn reduce;
+    const fl_aggregate_fn *aggregate;
+    void *config;                /* the operator kind's own, in the env's arena */
+    bool not_parallel;           /* sources, sinks: parallelism 1 unless asked for; more is an error */
+    bool emits_timestamps;       /* sources: rows have timestamps */
+} fl__new_operator;
+
+/* Adds an operator behind a stream (plain, keyed, windowed, union, connected: edges are made accordingly). Never NULL:
+ * after an error it returns a stream of a failed graph. */
+fl_stream *fl__add_operator(fl_stream *in, const fl__new_operator *what);
+/* Adds a source. */
+fl_stream *fl__add_source_operator(fl_env *env, const fl__new_operator *what);
+
+/* Records the first error of building the graph, with the user's line. Returns a stream of a failed graph. */
+fl_stream *fl__stream_error(fl_env *env, fl_where where, const char *format, ...) FL_PRINTF(3, 4);
+/* True when s is NULL or its graph has failed: callers return s at once. */
+bool fl__stream_failed(const fl_stream *s);
+/* A copy of *s in the arena. */
+fl_stream *fl__stream_copy(const fl_stream *s);
+void *fl__env_alloc(fl_env *env, size_t size);
+
+/* Cancels the running job: async-signal-safe. fl_execute returns FL_ERROR_CANCELLED. */
+void fl__env_cancel(fl_env *env);
+/* What a running job has done so far; any thread. */
+typedef struct fl__progress {
+    int64_t records_in, records_out; /* of sources, to sinks */
+    fl_time watermark;               /* lowest of all sinks; FL_TIME_MIN: none */
+    int64_t elapsed_ms;
+    bool is_running;
+} fl__progress;
+void fl__env_progress(fl_env *env, fl__progress *progress);
+/* Totals of the last or running job's accumulators: calls f for each. */
+void fl__env_accumulators(const fl_env *env, void (*f)(const char *name, bool is_double, int64_t i, double d, void *arg),
+                          void *arg);
+
+#endif
