@@ -47,19 +47,35 @@ static inline const char *fl_string_data(const fl_string *s)
     return s->length <= FL_STRING_INLINE ? s->prefix : s->bytes;
 }
 
-/* A string of these bytes. Short ones are copied into the value, longer ones borrow data. length ≤ FL_STRING_MAX. */
+/* A string of these bytes. Short ones are copied into the value, longer ones borrow data. length ≤ FL_STRING_MAX; data
+ * may be NULL when length is 0. */
 static inline fl_string fl_string_of(const char *data, size_t length)
 {
-    fl_string s;
-    memset(&s, 0, sizeof s);
-    s.length = (uint32_t)length;
-    if (length <= FL_STRING_INLINE) {
-        if (length)
-            memcpy(s.prefix, data, length);
-    } else {
-        memcpy(s.prefix, data, 4);
-        s.bytes = data;
+    /* Loads of fixed size that overlap, instead of a call of memcpy: low is the prefix, high the rest or the pointer. */
+    uint32_t low = 0, tail;
+    uint64_t high = 0;
+    if (length > FL_STRING_INLINE) {
+        memcpy(&low, data, 4);
+        high = (uint64_t)(uintptr_t)data;
+    } else if (length >= 4) {
+        memcpy(&low, data, 4);
+        memcpy(&tail, data + length - 4, 4);
+        if (length >= 8) {
+            uint32_t middle;
+            memcpy(&middle, data + 4, 4);
+            high = middle | ((uint64_t)tail >> (8 * (12 - length))) << 32;
+        } else {
+            high = (uint64_t)tail >> (8 * (8 - length));
+        }
+    } else if (length > 0) {
+        low = (uint32_t)(unsigned char)data[0] | (uint32_t)(unsigned char)data[length >> 1] << (8 * (length >> 1)) |
+              (uint32_t)(unsigned char)data[length - 1] << (8 * (length - 1));
     }
+    fl_string s;
+    uint32_t n = (uint32_t)length;
+    memcpy((char *)&s, &n, 4);
+    memcpy((char *)&s + 4, &low, 4);
+    memcpy((char *)&s + 8, &high, 8);
     return s;
 }
 
@@ -92,12 +108,13 @@ int fl_string_compare(fl_string a, fl_string b);
 fl_string fl_string_slice(const fl_string *s, size_t from, size_t to);
 
 /* Takes the next token from the front of *rest: skips bytes that are in delimiters, then takes all bytes up to the next
- * delimiter or the end. False when nothing but delimiters was left. A short *rest (≤ 12 bytes) works too. */
+ * delimiter or the end; that delimiter is removed too. With no delimiters at all the rest is one token. False when nothing but delimiters was left. A short *rest (≤ 12 bytes) works too. */
 bool fl_string_token(fl_string *rest, const char *delimiters, fl_string *token);
 
 /* Takes the next field from the front of *rest, up to the separator (which is removed); empty fields count, as in CSV
- * without quotes. False when no field is left; *rest must start as the whole line. After the last field *rest has
- * length 0 and bytes NULL. */
+ * without quotes: "a,,b," has four. An empty line has none. False when no field is left; *rest must start as the whole
+ * line. After the last field *rest has length 0 and bytes NULL; as long as an empty last field is left, length 0 and
+ * bytes not NULL. */
 bool fl_string_field(fl_string *rest, char separator, fl_string *field);
 
 /* Position of the first byte / substring at or after from; -1 when there is none. */

@@ -41,9 +41,13 @@ typedef struct fl__batch {
     fl__memory *memory;
 } fl__batch;
 
+/* Offsets are 32 bits; what is larger than this goes nowhere. */
+#define FL__BATCH_BYTES_MAX ((size_t)0x7fffffff)
+
 /* Allocates a batch of at least segment_size bytes (larger when fewer than two rows would fit). */
 fl__batch *fl__batch_new(fl__memory *memory, const fl_type *type, uint32_t columns, uint32_t segment_size);
-/* The same with room for heap_bytes besides one row: for a record larger than a segment. */
+/* The same with room for heap_bytes besides one row: for a record larger than a segment. NULL when that would be more than
+ * FL__BATCH_BYTES_MAX. */
 fl__batch *fl__batch_new_large(fl__memory *memory, const fl_type *type, uint32_t columns, size_t heap_bytes);
 void fl__batch_free(fl__batch *batch);
 

@@ -25,14 +25,19 @@ typedef struct fl__key {
     uint32_t part_count;
     struct fl__key_part {
         uint32_t from, to, size;
+        bool nullable; /* bit null_bit of the 64 at nulls_from in the row says so */
+        uint32_t nulls_from, null_bit;
     } parts[16];
+    bool nullable;     /* some part is; the tuple's own null bits lie at nulls_to */
+    uint32_t nulls_to;
     /* extraction: a user function */
     fl__key_selector selector;
     void *selector_context;
 } fl__key;
 
-/* The key made of these fields (names, dotted for nested rows; or indexes when names is NULL) of row_type. Several fields
- * make a tuple type, allocated in arena. Error FL_ERROR_INVALID: unknown field, index out of range, a field that cannot
+/* The key made of these fields (names, dotted for nested rows; or indexes when names is NULL, the fl_nulls member not
+ * counted) of row_type. Several fields make a tuple type, allocated in arena; so does one field of a row with fl_nulls:
+ * {fields…, nulls}, since a null key is none of the key type's values. Error FL_ERROR_INVALID: unknown field, index out of range, a field that cannot
  * be hashed (array, map, raw rows that hold pointers); the text names the row type and its fields. */
 fl_status fl__key_init_fields(fl__key *key, fl__arena *arena, const fl_type *row_type, const char *const *names,
                               const int *indexes, size_t count, fl_error *error) FL_MUST_USE;
@@ -40,6 +45,8 @@ fl_status fl__key_init_fields(fl__key *key, fl__arena *arena, const fl_type *row
 fl_status fl__key_init_selector(fl__key *key, const fl_type *key_type, fl__key_selector selector, void *context,
                                 fl_error *error) FL_MUST_USE;
 fl_status fl__key_init_whole(fl__key *key, const fl_type *type, fl_error *error) FL_MUST_USE;
+
+void fl__key_extract_nulls(const fl__key *key, const void *row, void *scratch);
 
 /* The row's key: a pointer into the row, or to scratch (of key->size bytes), which it was extracted to. Pointers inside
  * still belong to the row (or to what the selector made them of). */
@@ -53,6 +60,8 @@ static inline const void *fl__key_of(const fl__key *key, const void *row, void *
     } else {
         for (uint32_t i = 0; i < key->part_count; i++)
             memcpy((char *)scratch + key->parts[i].to, (const char *)row + key->parts[i].from, key->parts[i].size);
+        if (FL_UNLIKELY(key->nullable))
+            fl__key_extract_nulls(key, row, scratch);
     }
     return scratch;
 }

@@ -1,0 +1,334 @@
+/* Values and what they point to: copied into a batch (adopt), owned piece by piece in a state's heap (own, settle,
+ * drop). Rows without pointers and rows with strings only have loops of their own; everything else is a walk. */
+#include "data/value.h"
+
+#include <stdlib.h>
+
+/* ---- layout ---- */
+
+enum { STRINGS_MAX = sizeof(((fl__layout *)0)->string_offsets) / sizeof(((fl__layout *)0)->string_offsets[0]) };
+
+/* Adds the strings of a place; false when there is anything else with pointers, nullable fields, or too many. */
+static bool add_strings(fl__layout *layout, fl__shape shape, uint32_t offset)
+{
+    switch (shape.kind) {
+    case FL_KIND_STRING:
+    case FL_KIND_BYTES:
+        if (layout->string_count == STRINGS_MAX)
+            return false;
+        layout->string_offsets[layout->string_count++] = offset;
+        return true;
+    case FL_KIND_ROW: break;
+    default: return shape.kind != FL_KIND_ARRAY && shape.kind != FL_KIND_MAP;
+    }
+    if (fl__type_nulls(shape.type))
+        return fl__type_is_flat(shape.type);
+    for (uint32_t i = 0; i < shape.type->field_count; i++) {
+        const fl_field *f = &shape.type->fields[i];
+        if (!add_strings(layout, fl__shape_of_field(f), offset + f->offset))
+            return false;
+    }
+    return true;
+}
+
+void fl__layout_init(fl__layout *layout, const fl_type *type)
+{
+    memset(layout, 0, sizeof *layout);
+    layout->type = type;
+    layout->row_size = type->size;
+    layout->is_flat = fl__type_is_flat(type);
+    if (!layout->is_flat)
+        layout->only_strings = add_strings(layout, fl__shape_of(type), 0);
+    if (!layout->only_strings)
+        layout->string_count = 0;
+}
+
+/* ---- the walk ---- */
+
+static bool walk_shape(const fl__walk *walk, fl__shape shape, char *value);
+
+static inline bool has_pieces(fl__shape shape)
+{
+    return shape.kind == FL_KIND_STRING || shape.kind == FL_KIND_BYTES || shape.kind == FL_KIND_ARRAY ||
+        shape.kind == FL_KIND_MAP || shape.kind == FL_KIND_ROW;
+}
+
+static bool walk_row(const fl__walk *walk, const fl_type *type, char *value)
+{
+    const fl_field *nulls = fl__type_nulls(type);
+    uint64_t bits = fl__row_nulls(nulls, value);
+    for (uint32_t i = 0; i < type->field_count; i++) {
+        const fl_field *f = &type->fields[i];
+        if (f == nulls)
+            continue;
+        bool null = bits & 1;
+        bits >>= 1;
+        fl__shape shape = fl__shape_of_field(f);
+        if (!has_pieces(shape))
+            continue;
+        if (!null) {
+            if (!walk_shape(walk, shape, value + f->offset))
+                return false;
+        } else if (walk->clear) {
+            memset(value + f->offset, 0, f->size);
+        }
+    }
+    return true;
+}
+
+static bool walk_elements(const fl__walk *walk, fl__shape shape, char *data, const uint64_t *nulls, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++, data += shape.size) {
+        if (!fl__bit(nulls, i)) {
+            if (!walk_shape(walk, shape, data))
+                return false;
+        } else if (walk->clear) {
+            memset(data, 0, shape.size);
+        }
+    }
+    return true;
+}
+
+static size_t null_bytes(uint32_t count)
+{
+    return ((size_t)count + 63) / 64 * 8;
+}
+
+static void *shifted(const fl__walk *walk, const void *p)
+{
+    return p ? (char *)(uintptr_t)p + walk->shift : NULL;
+}
+
+/* A run of elements and its null bits (slots may be NULL for keys, which are never null). */
+static bool walk_run(const fl__walk *walk, const fl_type *element, const void **data, const uint64_t **nulls, uint32_t count)
+{
+    fl__shape shape = fl__shape_of(element);
+    bool holds_pointers = has_pieces(shape) && !fl__type_is_flat(element);
+    static const uint64_t *none;
+    if (!nulls)
+        nulls = &none;
+    if (!walk->children_first) {
+        if (*nulls && !walk->visit(walk->context, (const char **)nulls, null_bytes(count), false))
+            return false;
+        if (!walk->visit(walk->context, (const char **)data, (size_t)count * shape.size, holds_pointers))
+            return false;
+    }
+    if (holds_pointers &&
+        !walk_elements(walk, shape, shifted(walk, *data), (const uint64_t *)shifted(walk, *nulls), count))
+        return false;
+    if (walk->children_first) {
+        if (*nulls && !walk->visit(walk->context, (const char **)nulls, null_bytes(count), false))
+            return false;
+        if (!walk->visit(walk->context, (const char **)data, (size_t)count * shape.size, holds_pointers))
+            return false;
+    }
+    return true;
+}
+
+static bool walk_shape(const fl__walk *walk, fl__shape shape, char *value)
+{
+    switch (shape.kind) {
+    case FL_KIND_STRING:
+    case FL_KIND_BYTES: {
+        fl_string *s = (fl_string *)value;
+        return s->length <= FL_STRING_INLINE || walk->visit(walk->context, &s->bytes, s->length, false);
+    }
+    case FL_KIND_ARRAY: {
+        fl_array *a = (fl_array *)value;
+        if (a->count > 0)
+            return walk_run(walk, shape.type, &a->data, &a->nulls, a->count);
+        if (walk->clear)
+            memset(a, 0, sizeof *a);
+        return true;
+    }
+    case FL_KIND_MAP: {
+        fl_map_value *m = (fl_map_value *)value;
+        if (m->count > 0)
+            return walk_run(walk, shape.key, &m->keys, NULL, m->count) &&
+                walk_run(walk, shape.type, &m->values, &m->nulls, m->count);
+        if (walk->clear)
+            memset(m, 0, sizeof *m);
+        return true;
+    }
+    case FL_KIND_ROW: return walk_row(walk, shape.type, value);
+    default: return true;
+    }
+}
+
+bool fl__walk_value(const fl__walk *walk, const fl_type *type, void *value)
+{
+    return walk_shape(walk, fl__shape_of(type), (char *)value);
+}
+
+/* ---- copies in one run of memory ---- */
+
+static bool add_bytes(void *context, const char **slot, size_t bytes, bool holds_pointers)
+{
+    (void)slot, (void)holds_pointers;
+    *(size_t *)context += fl__align8(bytes);
+    return true;
+}
+
+size_t fl__value_heap_bytes(const fl__layout *layout, const void *value)
+{
+    if (layout->is_flat)
+        return 0;
+    size_t bytes = 0;
+    if (layout->only_strings) {
+        for (uint32_t i = 0; i < layout->string_count; i++) {
+            uint32_t length;
+            memcpy(&length, (const char *)value + layout->string_offsets[i], sizeof length);
+            bytes += length > FL_STRING_INLINE ? fl__align8(length) : 0;
+        }
+        return bytes;
+    }
+    /* only reads: nothing in this walk writes to the value */
+    fl__walk_value(&(fl__walk){ .visit = add_bytes, .context = &bytes }, layout->type, (void *)(uintptr_t)value);
+    return bytes;
+}
+
+static bool copy_piece(void *context, const char **slot, size_t bytes, bool holds_pointers)
+{
+    (void)holds_pointers;
+    char **heap = (char **)context;
+    char *to = *heap;
+    memcpy(to, *slot, bytes);
+    memset(to + bytes, 0, fl__align8(bytes) - bytes);
+    *slot = to;
+    *heap = to + fl__align8(bytes);
+    return true;
+}
+
+void fl__value_adopt(const fl__layout *layout, void *value, char **heap)
+{
+    if (layout->is_flat)
+        return;
+    if (!layout->only_strings) {
+        fl__walk_value(&(fl__walk){ .visit = copy_piece, .context = heap, .clear = true }, layout->type, value);
+        return;
+    }
+    for (uint32_t i = 0; i < layout->string_count; i++) {
+        fl_string *s = (fl_string *)((char *)value + layout->string_offsets[i]);
+        if (s->length > FL_STRING_INLINE)
+            copy_piece(heap, &s->bytes, s->length, false);
+    }
+}
+
+/* ---- values that own their pieces ---- */
+
+static bool own_piece(void *context, const char **slot, size_t bytes, bool holds_pointers)
+{
+    (void)holds_pointers;
+    char *copy = fl__heap_alloc((fl__heap *)context, bytes);
+    memcpy(copy, *slot, bytes);
+    *slot = copy;
+    return true;
+}
+
+void fl__value_own(const fl__layout *layout, void *value, fl__heap *heap)
+{
+    if (!layout->is_flat)
+        fl__walk_value(&(fl__walk){ .visit = own_piece, .context = heap, .clear = true }, layout->type, value);
+}
+
+static bool free_piece(void *context, const char **slot, size_t bytes, bool holds_pointers)
+{
+    (void)holds_pointers;
+    fl__heap_free((fl__heap *)context, (void *)(uintptr_t)*slot, bytes);
+    return true;
+}
+
+void fl__value_drop(const fl__layout *layout, void *value, fl__heap *heap)
+{
+    if (!layout->is_flat)
+        fl__walk_value(&(fl__walk){ .visit = free_piece, .context = heap, .children_first = true }, layout->type, value);
+}
+
+/* Settling: list the old value's pieces; walk the new value and let it keep each old piece once, copying all else; then
+ * free the old pieces that nobody kept. Copying comes before freeing, so that a new piece may lie inside an old one. */
+
+struct piece {
+    const char *at;
+    size_t bytes;
+    bool kept;
+};
+
+enum { PIECES_ON_STACK = 64 };
+
+struct settling {
+    fl__heap *heap;
+    struct piece *pieces; /* sorted by address once all are in */
+    size_t count, capacity;
+    struct piece stack[PIECES_ON_STACK];
+};
+
+static bool list_piece(void *context, const char **slot, size_t bytes, bool holds_pointers)
+{
+    (void)holds_pointers;
+    struct settling *s = (struct settling *)context;
+    if (s->count == s->capacity) {
+        size_t bytes_now = s->capacity * sizeof *s->pieces;
+        struct piece *grown = fl__alloc(NULL, 2 * bytes_now);
+        memcpy(grown, s->pieces, bytes_now);
+        if (s->pieces != s->stack)
+            fl__free(NULL, s->pieces, bytes_now);
+        s->pieces = grown;
+        s->capacity *= 2;
+    }
+    s->pieces[s->count++] = (struct piece){ *slot, bytes, false };
+    return true;
+}
+
+static int order_pieces(const void *a, const void *b)
+{
+    uintptr_t x = (uintptr_t)((const struct piece *)a)->at, y = (uintptr_t)((const struct piece *)b)->at;
+    return (x > y) - (x < y);
+}
+
+static bool keep_or_copy(void *context, const char **slot, size_t bytes, bool holds_pointers)
+{
+    struct settling *s = (struct settling *)context;
+    size_t low = 0, high = s->count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if ((uintptr_t)s->pieces[middle].at < (uintptr_t)*slot)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low < s->count && s->pieces[low].at == *slot && s->pieces[low].bytes == bytes && !s->pieces[low].kept) {
+        s->pieces[low].kept = true;
+        return true;
+    }
+    return own_piece(s->heap, slot, bytes, holds_pointers);
+}
+
+/* Do both point to the same pieces? May say no when they do. */
+static bool same_pieces(const fl__layout *layout, const char *value, const char *old)
+{
+    if (!layout->only_strings)
+        return memcmp(value, old, layout->row_size) == 0;
+    for (uint32_t i = 0; i < layout->string_count; i++)
+        if (memcmp(value + layout->string_offsets[i], old + layout->string_offsets[i], sizeof(fl_string)) != 0)
+            return false;
+    return true;
+}
+
+void fl__value_settle(const fl__layout *layout, void *value, const void *old, fl__heap *heap)
+{
+    if (layout->is_flat || same_pieces(layout, (const char *)value, (const char *)old))
+        return;
+    struct settling s;
+    s.heap = heap;
+    s.pieces = s.stack;
+    s.count = 0;
+    s.capacity = PIECES_ON_STACK;
+    fl__walk_value(&(fl__walk){ .visit = list_piece, .context = &s }, layout->type, (void *)(uintptr_t)old);
+    qsort(s.pieces, s.count, sizeof *s.pieces, order_pieces);
+    fl__walk_value(&(fl__walk){ .visit = keep_or_copy, .context = &s, .clear = true }, layout->type, value);
+    for (size_t i = 0; i < s.count; i++)
+        if (!s.pieces[i].kept)
+            fl__heap_free(heap, (void *)(uintptr_t)s.pieces[i].at, s.pieces[i].bytes);
+    if (s.pieces != s.stack)
+        fl__free(NULL, s.pieces, s.capacity * sizeof *s.pieces);
+}
