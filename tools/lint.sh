@@ -34,10 +34,11 @@ step_tidy() {
     done | FLINC_BUILD=$build xargs -r -L1 -P2 tools/tidy_one.sh
 }
 
+# readdirCalled: glibc's readdir is safe on a stream of one's own, and readdir_r deprecated.
 step_cppcheck() {
     mkdir -p "$build/lint/cppcheck"
     cppcheck --enable=warning,performance,portability --error-exitcode=1 --inline-suppr --quiet -j2 --std=c11 \
-        --library=posix,gnu --cppcheck-build-dir="$build/lint/cppcheck" --suppress=missingIncludeSystem \
+        --library=posix,gnu --cppcheck-build-dir="$build/lint/cppcheck" --suppress=missingIncludeSystem --suppress=readdirCalled \
         -Iinclude -Isrc src examples bench
 }
 
