@@ -36,7 +36,8 @@ void fl__job_register(fl_job_entry *entry);
  * -D key=value. */
 int fl_main(int argc, char **argv);
 
-/* An environment of one's own, without fl_main: arguments may be (0, NULL). Free it with fl_env_free. */
+/* An environment of one's own, without fl_main. argv[0], the program's name, is skipped; (0, NULL): no arguments. Free it
+ * with fl_env_free. */
 fl_env *fl_env_new(int argc, char **argv);
 void fl_env_free(fl_env *env);
 

@@ -38,12 +38,16 @@ struct fl_env {
     struct fl__config *config; /* base/config.h */
     struct fl__params *params; /* base/params.h */
     const char *job_name;
-    struct fl__job *running;   /* cluster/: the job being executed; NULL */
+    struct fl__job *_Atomic running; /* cluster/: the job being executed; NULL */
     struct fl__job_result *result;
     char *error_text;
     _Atomic int cancelled;
     const struct fl__simulation *simulation; /* run by one thread from a seed; NULL */
     const struct fl__substitution *substitutions; /* test kit: sources and sinks put in from outside */
+    int64_t auto_watermark_interval_ms, buffer_timeout_ms, record_bytes_max;
+    uint32_t segment_size;
+    bool parallelism_set, max_parallelism_set, buffer_timeout_set; /* by the program: they win over the configuration */
+    bool plan_only;            /* fl_execute stops at the finished graph (flinc info) */
     void *executor_data;
 };
 
@@ -72,6 +76,8 @@ fl_stream *fl__add_source_operator(fl_env *env, const fl__new_operator *what);
 fl_stream *fl__stream_error(fl_env *env, fl_where where, const char *format, ...) FL_PRINTF(3, 4);
 /* True when s is NULL or its graph has failed: callers return s at once. */
 bool fl__stream_failed(const fl_stream *s);
+/* The field of this name (or index, when name is NULL) in the rows of a stream; NULL after recording what is wrong. */
+const fl_field *fl__api_field(fl_stream *in, const char *call, const char *name, int index, uint32_t *offset, fl_where where);
 /* A copy of *s in the arena. */
 fl_stream *fl__stream_copy(const fl_stream *s);
 void *fl__env_alloc(fl_env *env, size_t size);

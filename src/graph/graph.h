@@ -20,6 +20,7 @@ typedef struct fl__edge {
     void *partitioner_arg;
     const fl_type *type; /* of the rows */
     bool has_timestamps;
+    bool is_asked;       /* the program asked for this partitioning */
     bool is_chained;     /* decided by fl__graph_chain */
     struct fl__edge *next_in, *next_out;
 } fl__edge;

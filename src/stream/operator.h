@@ -95,6 +95,8 @@ typedef struct fl__target {
 struct fl__output {
     fl_collector collector; /* first: user functions are given its address */
     void (*slow)(fl__output *out, const void *row, size_t size); /* what fl__collect_slow calls */
+    void (*control)(fl__output *out, int event_kind, int64_t value); /* fl_emit_watermark and fl_mark_idle (fl__event_kind) */
+    char *limit; /* the true one: collector.limit is the start when rows have pointers */
     fl__operator *op;
     const fl_tag *tag; /* NULL: main output */
     fl__layout layout;
@@ -121,8 +123,16 @@ struct fl__operator {
     bool finished;
     uint64_t rows_in;
     fl__memory memory; /* account of its state */
-    void *counters;    /* user metrics */
+    struct fl__user_counter *counters;
+    char *display_name;  /* "name (2/4)" */
+    bool is_idle_output; /* the last idleness emitted */
 };
+
+typedef struct fl__user_counter {
+    fl_counter counter;
+    const char *name;
+    struct fl__user_counter *next;
+} fl__user_counter;
 
 /* The operator whose function got this context. */
 static inline fl__operator *fl__operator_of(const fl_context *ctx)
@@ -147,12 +157,22 @@ void fl__output_flush(fl__output *out);
 void fl__operator_emit_watermark(fl__operator *op, fl_time watermark);
 /* Flushes the outputs and tells everything behind this operator that it is idle / active again. */
 void fl__operator_emit_idle(fl__operator *op, bool idle);
+/* The stream's watermark reached the operator: fires what is due, then emits it. */
+void fl__operator_deliver_watermark(fl__operator *op, fl_time watermark);
+/* Targets are set before. */
+void fl__output_init(fl__output *out, fl__operator *op, const fl_type *type, uint32_t columns, uint32_t segment_size);
+void fl__output_release(fl__output *out);
 /* The output of a side tag; NULL when nobody reads it. */
 fl__output *fl__operator_side(fl__operator *op, const fl_tag *tag);
 /* Processing time of this step. */
 fl_time fl__operator_now(const fl__operator *op);
 /* Sets op->next_timer and tells the task. */
 void fl__operator_set_timer(fl__operator *op, fl_time time);
+/* Sources: the task's waker, for other threads; and when to be polled again after FL_AGAIN besides (fd readable, -1 none;
+ * time on the processing-time clock, FL_TIME_MAX none). Both hold until set anew. */
+struct fl__waker *fl__operator_waker(fl__operator *op);
+void fl__operator_wait_fd(fl__operator *op, int fd);
+void fl__operator_wait_until(fl__operator *op, fl_time time);
 /* Is the task being cancelled? */
 bool fl__operator_cancelled(const fl__operator *op);
 /* Number of records the operator has emitted, the open batch included. */

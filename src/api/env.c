@@ -1,0 +1,148 @@
+/* The environment: configuration, arguments, the graph being built. */
+#include "api/api.h"
+#include "base/config.h"
+#include "base/params.h"
+
+#include <stdio.h>
+
+static void apply_config(fl_env *env)
+{
+    const fl__config *config = env->config;
+    fl__graph *graph = &env->graph;
+    if (!env->parallelism_set)
+        graph->default_parallelism = (int)fl__config_int(config, FL__OPTION_PARALLELISM_DEFAULT);
+    if (!env->max_parallelism_set) {
+        int64_t max = fl__config_int(config, FL__OPTION_PIPELINE_MAX_PARALLELISM);
+        graph->default_max_parallelism = max > 0 ? (int)max : 0;
+    }
+    graph->chaining_enabled = fl__config_bool(config, FL__OPTION_PIPELINE_OPERATOR_CHAINING);
+    env->auto_watermark_interval_ms = fl__config_duration_ms(config, FL__OPTION_PIPELINE_AUTO_WATERMARK_INTERVAL);
+    if (!env->buffer_timeout_set)
+        env->buffer_timeout_ms = fl__config_bool(config, FL__OPTION_EXECUTION_BUFFER_TIMEOUT_ENABLED)
+                                     ? fl__config_duration_ms(config, FL__OPTION_EXECUTION_BUFFER_TIMEOUT)
+                                     : -1;
+    env->segment_size = (uint32_t)fl__config_memory(config, FL__OPTION_SEGMENT_SIZE);
+    env->record_bytes_max = fl__config_memory(config, FL__OPTION_RECORD_BYTES_MAX);
+}
+
+fl_env *fl_env_new(int argc, char **argv)
+{
+    fl_env *env = fl__alloc_zero(NULL, sizeof *env);
+    fl__memory_init(&env->memory, "environment", &fl__memory_process, 0);
+    fl__arena_init(&env->arena, &env->memory);
+    fl__graph_init(&env->graph, &env->arena, &env->error);
+    env->config = fl__config_new();
+    env->params = fl__params_new(argc > 0 ? argc - 1 : 0, argc > 0 ? argv + 1 : NULL, &env->error);
+    apply_config(env);
+    return env;
+}
+
+void fl_env_free(fl_env *env)
+{
+    if (!env)
+        return;
+    fl__arena_release(&env->arena);
+    fl__config_free(env->config);
+    fl__params_free(env->params);
+    fl__error_release(&env->error);
+    free(env->error_text);
+    fl__free(NULL, env, sizeof *env);
+}
+
+void fl__set(fl_env *env, const char *key, const char *value, fl_where where)
+{
+    fl_error error = FL_ERROR_INIT;
+    if (fl__config_set(env->config, key, value, &error) != FL_OK) {
+        error.where = where;
+        fl__error_move(&env->error, &error);
+        return;
+    }
+    apply_config(env);
+}
+
+const char *fl_get_option(const fl_env *env, const char *key)
+{
+    return fl__config_get(env->config, key);
+}
+
+void fl__set_parallelism(fl_env *env, int n, fl_where where)
+{
+    if (n < 1 || n > FL__MAX_PARALLELISM) {
+        fl__stream_error(env, where, "fl_set_parallelism: parallelism is %d; it must be 1 to %d", n, FL__MAX_PARALLELISM);
+        return;
+    }
+    env->parallelism_set = true;
+    env->graph.default_parallelism = n;
+}
+
+void fl__set_max_parallelism(fl_env *env, int n, fl_where where)
+{
+    if (n < 1 || n > FL__MAX_PARALLELISM) {
+        fl__stream_error(env, where, "fl_set_max_parallelism: max parallelism is %d; it must be 1 to %d", n,
+                         FL__MAX_PARALLELISM);
+        return;
+    }
+    env->max_parallelism_set = true;
+    env->graph.default_max_parallelism = n;
+}
+
+void fl_set_buffer_timeout(fl_env *env, int64_t ms)
+{
+    env->buffer_timeout_set = true;
+    env->buffer_timeout_ms = ms < 0 ? -1 : ms;
+}
+
+/* ---- job arguments ---- */
+
+const char *fl_param(fl_env *env, const char *name, const char *default_value)
+{
+    return fl__params_get(env->params, name, default_value);
+}
+
+int64_t fl_param_int(fl_env *env, const char *name, int64_t default_value)
+{
+    int64_t value = default_value;
+    return fl__params_int(env->params, name, default_value, &value, &env->error) == FL_OK ? value : default_value;
+}
+
+double fl_param_double(fl_env *env, const char *name, double default_value)
+{
+    double value = default_value;
+    return fl__params_double(env->params, name, default_value, &value, &env->error) == FL_OK ? value : default_value;
+}
+
+bool fl_param_bool(fl_env *env, const char *name, bool default_value)
+{
+    bool value = default_value;
+    return fl__params_bool(env->params, name, default_value, &value, &env->error) == FL_OK ? value : default_value;
+}
+
+bool fl_param_has(fl_env *env, const char *name)
+{
+    return fl__params_has(env->params, name);
+}
+
+/* ---- what came of it ---- */
+
+const char *fl_env_error(const fl_env *env)
+{
+    fl_env *self = (fl_env *)(uintptr_t)env;
+    free(self->error_text);
+    self->error_text = NULL;
+    const fl_error *error = &env->error;
+    if (error->status == FL_OK)
+        return "";
+    int n = error->where.file ? asprintf(&self->error_text, "%s:%d: %s", error->where.file, error->where.line, error->text)
+                              : asprintf(&self->error_text, "%s", error->text);
+    return n < 0 ? "out of memory" : self->error_text;
+}
+
+char *fl_plan_json(fl_env *env)
+{
+    return fl__graph_chain(&env->graph) == FL_OK ? fl__graph_json(&env->graph, env->job_name) : NULL;
+}
+
+char *fl_plan_text(fl_env *env)
+{
+    return fl__graph_chain(&env->graph) == FL_OK ? fl__graph_text(&env->graph, env->job_name) : NULL;
+}

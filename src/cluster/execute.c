@@ -1,0 +1,116 @@
+/* fl_execute: from the environment to a finished job. */
+#include "cluster/job.h"
+
+#include "base/config.h"
+#include "base/error.h"
+
+/* `flinc info`: the program is run for its graph only. */
+static int plan_only(fl_env *env)
+{
+    return (int)fl__graph_chain(&env->graph);
+}
+
+int fl_execute(fl_env *env, const char *job_name)
+{
+    const char *configured = fl__config_text(env->config, FL__OPTION_PIPELINE_NAME);
+    env->job_name = fl__arena_strdup(&env->arena, configured ? configured : job_name ? job_name : "Flink Streaming Job");
+    if (env->plan_only)
+        return plan_only(env);
+    if (fl__graph_chain(&env->graph) != FL_OK)
+        return (int)env->error.status;
+    fl__job job;
+    fl__job_build(&job, env, &fl__os_linux);
+    job.started_ns = fl__os_monotonic_ns(&fl__os_linux);
+    atomic_store(&env->running, &job);
+    if (atomic_load(&env->cancelled))
+        fl__job_cancel(&job);
+    fl_status status = env->simulation ? fl__job_run_simulated(&job, env->simulation) : fl__job_run_threads(&job);
+    atomic_store(&env->running, NULL);
+    env->result = fl__arena_alloc(&env->arena, sizeof *env->result);
+    fl__job_summarize(&job, env->result);
+    for (uint32_t i = 0; i < env->result->accumulators.count; i++) {
+        fl__accumulator *a = &env->result->accumulators.items[i];
+        a->name = fl__arena_strdup(&env->arena, a->name);
+    }
+    env->result->runtime_ms = (fl__os_monotonic_ns(&fl__os_linux) - job.started_ns) / 1000000;
+    if (status != FL_OK)
+        fl__error_move(&env->error, &job.error);
+    fl__job_release(&job);
+    return (int)status;
+}
+
+void fl__env_cancel(fl_env *env)
+{
+    atomic_store(&env->cancelled, 1);
+    fl__job *job = atomic_load(&env->running);
+    if (job)
+        fl__job_cancel(job);
+}
+
+void fl__env_progress(fl_env *env, fl__progress *progress)
+{
+    *progress = (fl__progress){.watermark = FL_TIME_MIN};
+    fl__job *job = atomic_load(&env->running);
+    if (!job)
+        return;
+    progress->is_running = true;
+    progress->elapsed_ms = (fl__os_monotonic_ns(&fl__os_linux) - job->started_ns) / 1000000;
+    fl_time low = FL_TIME_MAX;
+    for (uint32_t t = 0; t < job->task_count; t++) {
+        fl__task *task = &job->tasks[t];
+        if (task->operators[0]->class->poll)
+            progress->records_in += (int64_t)atomic_load_explicit(&task->metrics.rows_in, memory_order_relaxed);
+        if (task->writer_count)
+            continue;
+        progress->records_out += (int64_t)atomic_load_explicit(&task->metrics.rows_out, memory_order_relaxed);
+        fl_time watermark = atomic_load_explicit(&task->metrics.watermark, memory_order_relaxed);
+        if (watermark < low)
+            low = watermark;
+    }
+    progress->watermark = low == FL_TIME_MAX ? FL_TIME_MIN : low;
+}
+
+int64_t fl_result_runtime_ms(const fl_env *env)
+{
+    return env->result ? env->result->runtime_ms : 0;
+}
+
+int64_t fl_result_records_in(const fl_env *env)
+{
+    return env->result ? env->result->records_in : 0;
+}
+
+int64_t fl_result_records_out(const fl_env *env)
+{
+    return env->result ? env->result->records_out : 0;
+}
+
+static const fl__accumulator *find(const fl_env *env, const char *name)
+{
+    for (uint32_t i = 0; env->result && i < env->result->accumulators.count; i++) {
+        if (strcmp(env->result->accumulators.items[i].name, name) == 0)
+            return &env->result->accumulators.items[i];
+    }
+    return NULL;
+}
+
+int64_t fl_result_accumulator(const fl_env *env, const char *name)
+{
+    const fl__accumulator *a = find(env, name);
+    return !a ? 0 : a->is_double ? (int64_t)a->d : a->i;
+}
+
+double fl_result_accumulator_double(const fl_env *env, const char *name)
+{
+    const fl__accumulator *a = find(env, name);
+    return !a ? 0 : a->is_double ? a->d : (double)a->i;
+}
+
+void fl__env_accumulators(const fl_env *env, void (*f)(const char *name, bool is_double, int64_t i, double d, void *arg),
+                          void *arg)
+{
+    for (uint32_t i = 0; env->result && i < env->result->accumulators.count; i++) {
+        const fl__accumulator *a = &env->result->accumulators.items[i];
+        f(a->name, a->is_double, a->i, a->d, arg);
+    }
+}

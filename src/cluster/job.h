@@ -1,0 +1,53 @@
+/* A job in this process: the execution graph as tasks and channels, made from a chained graph, and the two ways to run
+ * them: a thread per task (embedded), or one thread that steps all of them in an order drawn from a seed (simulated). */
+#ifndef FL_CLUSTER_JOB_H
+#define FL_CLUSTER_JOB_H
+
+#include "api/api.h"
+#include "os/thread.h"
+#include "stream/task.h"
+
+typedef struct fl__job {
+    fl_env *env;
+    fl__memory memory; /* all of the job's batches, channels and state */
+    fl__arena arena;   /* tasks, operators, writers */
+    fl__task *tasks;
+    uint32_t task_count;
+    fl__channel *channels;
+    uint32_t channel_count;
+    fl__thread *threads;
+    fl__mutex lock; /* guards error */
+    fl_error error; /* the first failure */
+    int64_t started_ns;
+    _Atomic bool is_cancelled;
+} fl__job;
+
+/* Totals, kept after the job is gone. */
+typedef struct fl__job_result {
+    int64_t runtime_ms;
+    int64_t records_in, records_out;
+    fl__accumulators accumulators;
+} fl__job_result;
+
+/* Makes tasks and channels from env->graph, which is chained. os: clock and files of the tasks. */
+void fl__job_build(fl__job *job, fl_env *env, const fl__os *os);
+void fl__job_release(fl__job *job);
+/* Run to the end; FL_OK or what job->error says. */
+fl_status fl__job_run_threads(fl__job *job) FL_MUST_USE;
+fl_status fl__job_run_simulated(fl__job *job, const struct fl__simulation *simulation) FL_MUST_USE;
+/* Any thread, signal handlers. */
+void fl__job_cancel(fl__job *job);
+void fl__job_summarize(const fl__job *job, fl__job_result *result);
+
+/* A simulated run: the order of the steps comes from the seed, time is virtual and only moves when nobody can do
+ * anything else. */
+typedef struct fl__simulation {
+    uint64_t seed;
+    int64_t start_ms;      /* virtual wall clock at the start */
+    uint64_t trace;        /* out: hash over (task, result) of all steps; equal for equal seeds */
+    uint64_t steps;        /* out */
+    uint32_t channel_capacity; /* 0: as usual; small ones make backpressure */
+    uint32_t segment_size; /* 0: as usual */
+} fl__simulation;
+
+#endif

@@ -1,0 +1,129 @@
+/* The simulated executor: one thread steps all tasks in an order drawn from a seed, under virtual time. The same seed
+ * gives the same steps: whatever breaks that is a bug. */
+#include "cluster/job.h"
+
+#include "base/error.h"
+
+typedef struct virtual_os {
+    fl__os os; /* first: tasks hold a pointer to it */
+    int64_t now_ms;
+    uint64_t random;
+} virtual_os;
+
+static int64_t virtual_now_ms(const fl__os *os)
+{
+    return ((const virtual_os *)os)->now_ms;
+}
+
+static int64_t virtual_monotonic_ns(const fl__os *os)
+{
+    return ((const virtual_os *)os)->now_ms * 1000000;
+}
+
+static uint64_t next_random(uint64_t *state)
+{
+    *state += UINT64_C(0x9e3779b97f4a7c15);
+    return fl__mix64(*state);
+}
+
+static uint64_t virtual_random(const fl__os *os)
+{
+    return next_random(&((virtual_os *)(uintptr_t)os)->random);
+}
+
+/* Nobody can go on: move the clock to the next deadline. False when there is none. */
+static bool advance_clock(fl__job *job, virtual_os *os)
+{
+    fl_time deadline = FL_TIME_MAX;
+    for (uint32_t t = 0; t < job->task_count; t++) {
+        if (job->tasks[t].is_done)
+            continue;
+        fl_time d = fl__task_deadline(&job->tasks[t]);
+        if (d < deadline)
+            deadline = d;
+    }
+    if (deadline == FL_TIME_MAX)
+        return false;
+    os->now_ms = deadline > os->now_ms ? deadline : os->now_ms + 1;
+    return true;
+}
+
+static void finish_task(fl__job *job, fl__task *task)
+{
+    if (task->ended_with == FL_OK)
+        return;
+    bool is_first = job->error.status == FL_OK;
+    if (is_first)
+        fl__error_move(&job->error, &task->error);
+    if (is_first)
+        fl__job_cancel(job);
+}
+
+static fl_status open_all(fl__job *job)
+{
+    for (uint32_t t = 0; t < job->task_count; t++) {
+        if (fl__task_open(&job->tasks[t]) != FL_OK) {
+            fl__error_move(&job->error, &job->tasks[t].error);
+            return job->error.status;
+        }
+    }
+    return FL_OK;
+}
+
+static fl_status step_all(fl__job *job, fl__simulation *sim, virtual_os *os)
+{
+    uint64_t random = sim->seed;
+    uint32_t left = job->task_count;
+    bool *is_stuck = fl__arena_alloc(&job->arena, job->task_count * sizeof *is_stuck);
+    uint32_t stuck = 0;
+    while (left) {
+        uint32_t t = (uint32_t)(next_random(&random) % job->task_count);
+        while (job->tasks[t].is_done || is_stuck[t])
+            t = t + 1 == job->task_count ? 0 : t + 1;
+        fl__task *task = &job->tasks[t];
+        fl__step step = fl__task_step(task);
+        sim->steps++;
+        sim->trace = fl__mix64(sim->trace ^ ((uint64_t)t << 8 | (uint64_t)step));
+        if (step == FL__STEP_DONE) {
+            left--;
+            finish_task(job, task);
+        }
+        if (step == FL__STEP_PROGRESS || step == FL__STEP_DONE) {
+            memset(is_stuck, 0, job->task_count * sizeof *is_stuck);
+            stuck = 0;
+        } else {
+            is_stuck[t] = true;
+            stuck++;
+        }
+        if (left && stuck == left) {
+            if (!advance_clock(job, os))
+                return fl__error_set(&job->error, FL_ERROR_INTERNAL,
+                                     "simulation, seed %llu: no task can go on and no timer is set after %llu steps",
+                                     (unsigned long long)sim->seed, (unsigned long long)sim->steps);
+            memset(is_stuck, 0, job->task_count * sizeof *is_stuck);
+            stuck = 0;
+        }
+    }
+    return job->error.status;
+}
+
+fl_status fl__job_run_simulated(fl__job *job, const fl__simulation *simulation)
+{
+    fl__simulation *sim = (fl__simulation *)(uintptr_t)simulation;
+    virtual_os os = {.os = fl__os_linux, .now_ms = sim->start_ms, .random = sim->seed};
+    os.os.name = "simulated";
+    os.os.now_ms = virtual_now_ms;
+    os.os.monotonic_ns = virtual_monotonic_ns;
+    os.os.random_u64 = virtual_random;
+    for (uint32_t t = 0; t < job->task_count; t++)
+        job->tasks[t].os = &os.os;
+    sim->trace = sim->steps = 0;
+    fl_status status = open_all(job);
+    if (status == FL_OK)
+        status = step_all(job, sim, &os);
+    for (uint32_t t = 0; t < job->task_count; t++) {
+        fl__task_close(&job->tasks[t]);
+        job->tasks[t].os = &fl__os_linux;
+    }
+    return status;
+}

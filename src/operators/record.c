@@ -1,0 +1,47 @@
+/* map, flat_map, filter: loops over a batch that call the user's function by pointer. */
+#include "operators/record.h"
+
+#include "base/error.h"
+#include "stream/task.h"
+
+static fl_status call_each(fl__operator *op, unsigned input, const fl__batch *batch)
+{
+    (void)input;
+    const bool *failed = &op->task->failed;
+    fl_function f = op->spec->function;
+    fl_collector *out = &op->out.collector;
+    const char *row = fl__batch_rows(batch);
+    uint32_t n = batch->count, size = batch->row_size;
+    if (fl__batch_has(batch, FL__COLUMN_TIMESTAMP)) {
+        const int64_t *timestamps = fl__batch_timestamps(batch);
+        for (uint32_t i = 0; i < n && !*failed; i++, row += size) {
+            op->ctx.timestamp = out->timestamp = timestamps[i];
+            f(row, out, &op->ctx);
+        }
+    } else {
+        for (uint32_t i = 0; i < n && !*failed; i++, row += size)
+            f(row, out, &op->ctx);
+    }
+    return FL_OK;
+}
+
+static fl_status filter(fl__operator *op, unsigned input, const fl__batch *batch)
+{
+    (void)input;
+    const bool *failed = &op->task->failed;
+    fl_filter_fn keep = op->spec->filter;
+    fl_collector *out = &op->out.collector;
+    const int64_t *timestamps = fl__batch_has(batch, FL__COLUMN_TIMESTAMP) ? fl__batch_timestamps(batch) : NULL;
+    const char *row = fl__batch_rows(batch);
+    for (uint32_t i = 0, n = batch->count; i < n && !*failed; i++, row += batch->row_size) {
+        if (timestamps)
+            op->ctx.timestamp = out->timestamp = timestamps[i];
+        if (keep(row, &op->ctx))
+            fl_collect_row(out, row);
+    }
+    return FL_OK;
+}
+
+const fl__operator_class fl__map_class = {.kind = "Map", .size = sizeof(fl__operator), .process = call_each};
+const fl__operator_class fl__flat_map_class = {.kind = "Flat Map", .size = sizeof(fl__operator), .process = call_each};
+const fl__operator_class fl__filter_class = {.kind = "Filter", .size = sizeof(fl__operator), .process = filter};

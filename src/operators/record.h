@@ -1,0 +1,30 @@
+/* Operators that look at one record at a time. */
+#ifndef FL_OPERATORS_RECORD_H
+#define FL_OPERATORS_RECORD_H
+
+#include "stream/operator.h"
+
+extern const fl__operator_class fl__map_class, fl__flat_map_class, fl__filter_class;
+
+/* Watermarks and timestamps: config is this. */
+typedef struct fl__watermark_config {
+    fl_watermark_strategy strategy;
+    uint32_t field_offset; /* of the timestamp in the row, when field is not NULL */
+    const fl_field *field;
+    fl_timestamp_fn function;
+    fl_duration idle_after;
+    int64_t interval_ms; /* pipeline.auto-watermark-interval */
+} fl__watermark_config;
+extern const fl__operator_class fl__watermark_class;
+
+/* Rolling aggregation on keyed streams: config is this. */
+typedef struct fl__rolling_config {
+    fl_rolling what;
+    bool first; /* ties of min_by and max_by */
+    const fl_field *field;
+    uint32_t field_offset;
+    const void *initial; /* fold */
+} fl__rolling_config;
+extern const fl__operator_class fl__rolling_class, fl__reduce_class, fl__fold_class;
+
+#endif

@@ -1,0 +1,362 @@
+/* Rolling aggregation of a keyed stream: sum, min, max, min_by, max_by, reduce and fold. One table entry per key holds
+ * the result so far; each record changes it and emits it.
+ *
+ * An entry is [key | value], or the row alone when the key is a field of it that never changes: then the row's own field
+ * serves as the key, which keeps a keyed sum of (int64, int64) at 16 bytes per entry. */
+#include "operators/record.h"
+
+#include "base/error.h"
+#include "state/table.h"
+#include "stream/task.h"
+
+enum { PREFETCH_INDEX = 24, PREFETCH_ENTRY = 12 };
+
+typedef void (*combine_fn)(void *value, const void *in);
+
+typedef struct rolling_operator {
+    fl__operator op;
+    fl__table table;
+    fl__layout layout;     /* of the value */
+    uint32_t value_offset; /* in the entry */
+    bool key_in_row;       /* the value is the whole entry */
+    combine_fn combine;    /* sum, min, max of one field */
+    fl__heap *heap;        /* owns what values point to; NULL when flat */
+    void *key_scratch, *old;
+} rolling_operator;
+
+#define COMBINE(T, N)                                                                                                  \
+    static void sum_##N(void *value, const void *in)                                                                   \
+    {                                                                                                                  \
+        T a, b;                                                                                                        \
+        memcpy(&a, value, sizeof a);                                                                                   \
+        memcpy(&b, in, sizeof b);                                                                                      \
+        a = (T)(a + b);                                                                                                \
+        memcpy(value, &a, sizeof a);                                                                                   \
+    }                                                                                                                  \
+    static void min_##N(void *value, const void *in)                                                                   \
+    {                                                                                                                  \
+        T a, b;                                                                                                        \
+        memcpy(&a, value, sizeof a);                                                                                   \
+        memcpy(&b, in, sizeof b);                                                                                      \
+        if (b < a)                                                                                                     \
+            memcpy(value, &b, sizeof b);                                                                               \
+    }                                                                                                                  \
+    static void max_##N(void *value, const void *in)                                                                   \
+    {                                                                                                                  \
+        T a, b;                                                                                                        \
+        memcpy(&a, value, sizeof a);                                                                                   \
+        memcpy(&b, in, sizeof b);                                                                                      \
+        if (b > a)                                                                                                     \
+            memcpy(value, &b, sizeof b);                                                                               \
+    }
+/* Signed sums wrap around as Java's do: they are added as unsigned. Minima and maxima need the sign: ORDER below. */
+COMBINE(uint8_t, u8)
+COMBINE(uint16_t, u16)
+COMBINE(uint32_t, u32)
+COMBINE(uint64_t, u64)
+COMBINE(float, f32)
+COMBINE(double, f64)
+#define ORDER(T, N)                                                                                                    \
+    static void min_##N(void *value, const void *in)                                                                   \
+    {                                                                                                                  \
+        T a, b;                                                                                                        \
+        memcpy(&a, value, sizeof a);                                                                                   \
+        memcpy(&b, in, sizeof b);                                                                                      \
+        if (b < a)                                                                                                     \
+            memcpy(value, &b, sizeof b);                                                                               \
+    }                                                                                                                  \
+    static void max_##N(void *value, const void *in)                                                                   \
+    {                                                                                                                  \
+        T a, b;                                                                                                        \
+        memcpy(&a, value, sizeof a);                                                                                   \
+        memcpy(&b, in, sizeof b);                                                                                      \
+        if (b > a)                                                                                                     \
+            memcpy(value, &b, sizeof b);                                                                               \
+    }
+ORDER(int8_t, i8)
+ORDER(int16_t, i16)
+ORDER(int32_t, i32)
+ORDER(int64_t, i64)
+
+static combine_fn pick(fl_rolling what, fl_kind kind)
+{
+    static const struct {
+        fl_kind kind;
+        combine_fn f[3]; /* sum, min, max */
+    } table[] = {
+        {FL_KIND_INT8, {sum_u8, min_i8, max_i8}},      {FL_KIND_INT16, {sum_u16, min_i16, max_i16}},
+        {FL_KIND_INT32, {sum_u32, min_i32, max_i32}},  {FL_KIND_INT64, {sum_u64, min_i64, max_i64}},
+        {FL_KIND_UINT8, {sum_u8, min_u8, max_u8}},     {FL_KIND_UINT16, {sum_u16, min_u16, max_u16}},
+        {FL_KIND_UINT32, {sum_u32, min_u32, max_u32}}, {FL_KIND_UINT64, {sum_u64, min_u64, max_u64}},
+        {FL_KIND_FLOAT, {sum_f32, min_f32, max_f32}},  {FL_KIND_DOUBLE, {sum_f64, min_f64, max_f64}},
+        {FL_KIND_INTERVAL, {sum_u64, min_i64, max_i64}},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        if (table[i].kind == kind)
+            return table[i].f[what];
+    }
+    return NULL;
+}
+
+/* Can the row be its own entry? Its key field must lie in it, never change, and own the only pointers there are. */
+static bool row_is_entry(const fl__operator_spec *spec, const fl__layout *layout)
+{
+    const fl__rolling_config *config = spec->config;
+    const fl__key *key = spec->key[0];
+    if (!config || spec->class != &fl__rolling_class || !key->in_place || config->what > FL_MAX)
+        return false;
+    uint32_t a = config->field_offset, b = key->offset;
+    if (a < b + key->size && b < a + config->field->size)
+        return false;
+    return layout->is_flat || (layout->only_strings && layout->string_count == 1 && key->class == FL__KEY_STRING &&
+                               layout->string_offsets[0] == key->offset);
+}
+
+static fl_status open(fl__operator *op, fl_error *error)
+{
+    (void)error;
+    rolling_operator *self = (rolling_operator *)op;
+    const fl__operator_spec *spec = op->spec;
+    const fl__key *key = spec->key[0];
+    fl__layout_init(&self->layout, spec->out);
+    self->key_in_row = row_is_entry(spec, &self->layout);
+    self->value_offset = self->key_in_row ? 0 : (key->size + 7) & ~7u;
+    fl__table_init(&self->table, &op->memory, key, self->value_offset + spec->out->size,
+                   self->key_in_row ? key->offset : 0, (uint32_t)op->ctx.max_parallelism, 0);
+    if (!self->layout.is_flat && !self->key_in_row)
+        self->heap = fl__heap_new(&op->memory);
+    const fl__rolling_config *config = spec->config;
+    if (spec->class == &fl__rolling_class && config->what <= FL_MAX)
+        self->combine = pick(config->what, config->field->type->kind);
+    self->key_scratch = fl__alloc_zero(&op->memory, key->size);
+    self->old = fl__alloc_zero(&op->memory, spec->out->size);
+    return FL_OK;
+}
+
+static void close(fl__operator *op)
+{
+    rolling_operator *self = (rolling_operator *)op;
+    fl__table_release(&self->table);
+    fl__heap_free_all(self->heap);
+    if (self->key_scratch)
+        fl__free(&op->memory, self->key_scratch, op->spec->key[0]->size);
+    if (self->old)
+        fl__free(&op->memory, self->old, op->spec->out->size);
+}
+
+/* The first record of a key. */
+static __attribute__((noinline)) void start(rolling_operator *self, char *entry, const char *row)
+{
+    char *value = entry + self->value_offset;
+    if (self->key_in_row) {
+        const fl__key *key = self->op.spec->key[0];
+        char kept[64];
+        fl_assert(key->size <= sizeof kept);
+        memcpy(kept, value + key->offset, key->size);
+        memcpy(value, row, self->layout.row_size);
+        memcpy(value + key->offset, kept, key->size);
+        return;
+    }
+    memcpy(value, row, self->layout.row_size);
+    if (self->heap)
+        fl__value_own(&self->layout, value, self->heap);
+}
+
+static inline __attribute__((always_inline)) void copy_words(char *to, const char *from, uint32_t size)
+{
+    uint32_t i = 0;
+    for (; i + 8 <= size; i += 8)
+        memcpy(to + i, from + i, 8);
+    for (; i < size; i++)
+        to[i] = from[i];
+}
+
+static inline __attribute__((always_inline)) void emit(fl_collector *out, const char *value, uint32_t size)
+{
+    if (FL_UNLIKELY(out->cursor >= out->limit)) {
+        fl__collect_slow(out, value, size);
+        return;
+    }
+    copy_words(out->cursor, value, size);
+    out->cursor += size;
+    if (out->timestamps)
+        *out->timestamps++ = out->timestamp;
+}
+
+/* class and is_sum64 are constants in the callers: their comparisons and sums are inlined. */
+static inline __attribute__((always_inline)) void roll(rolling_operator *self, const fl__batch *batch,
+                                                       fl__key_class class, bool is_sum64)
+{
+    fl__operator *op = &self->op;
+    const fl__rolling_config *config = op->spec->config;
+    const fl__key *key = op->spec->key[0];
+    fl__table *table = &self->table;
+    fl_collector *out = &op->out.collector;
+    const uint64_t *hashes = fl__batch_hashes(batch);
+    const int64_t *timestamps = fl__batch_has(batch, FL__COLUMN_TIMESTAMP) ? fl__batch_timestamps(batch) : NULL;
+    const char *row = fl__batch_rows(batch);
+    uint32_t n = batch->count, size = batch->row_size, field = config->field_offset, value_offset = self->value_offset;
+    bool large = fl__table_is_large(table);
+    for (uint32_t i = 0; i < n; i++, row += size) {
+        if (large) {
+            if (i + PREFETCH_INDEX < n)
+                fl__table_prefetch(table, hashes[i + PREFETCH_INDEX]);
+            if (i + PREFETCH_ENTRY < n)
+                fl__table_prefetch_entry(table, hashes[i + PREFETCH_ENTRY]);
+        }
+        bool inserted;
+        const void *k = fl__key_of(key, row, self->key_scratch);
+        uint32_t ref = fl__table_find_class(table, class, hashes[i], k, true, &inserted);
+        char *entry = fl__table_entry(table, ref);
+        fl__table_touch(table, ref);
+        char *value = entry + value_offset;
+        if (FL_UNLIKELY(inserted)) {
+            start(self, entry, row);
+        } else if (is_sum64) {
+            uint64_t a, b;
+            memcpy(&a, value + field, 8);
+            memcpy(&b, row + field, 8);
+            a += b;
+            memcpy(value + field, &a, 8);
+        } else {
+            self->combine(value + field, row + field);
+        }
+        if (timestamps)
+            out->timestamp = timestamps[i];
+        emit(out, value, size);
+    }
+}
+
+/* min_by, max_by: the whole row is replaced. */
+static void roll_by(rolling_operator *self, const fl__batch *batch)
+{
+    fl__operator *op = &self->op;
+    const fl__rolling_config *config = op->spec->config;
+    const fl__key *key = op->spec->key[0];
+    fl_collector *out = &op->out.collector;
+    const uint64_t *hashes = fl__batch_hashes(batch);
+    const int64_t *timestamps = fl__batch_has(batch, FL__COLUMN_TIMESTAMP) ? fl__batch_timestamps(batch) : NULL;
+    const char *row = fl__batch_rows(batch);
+    for (uint32_t i = 0, n = batch->count; i < n; i++, row += batch->row_size) {
+        bool inserted;
+        const void *k = fl__key_of(key, row, self->key_scratch);
+        uint32_t ref = fl__table_find_class(&self->table, self->table.key.class, hashes[i], k, true, &inserted);
+        char *entry = fl__table_entry(&self->table, ref), *value = entry + self->value_offset;
+        fl__table_touch(&self->table, ref);
+        if (inserted) {
+            start(self, entry, row);
+        } else {
+            int order = fl_compare(config->field->type, row + config->field_offset, value + config->field_offset);
+            if (config->what == FL_MAX_BY)
+                order = -order;
+            if (order < 0 || (order == 0 && !config->first)) {
+                if (self->heap)
+                    fl__value_drop(&self->layout, value, self->heap);
+                start(self, entry, row);
+            }
+        }
+        if (timestamps)
+            out->timestamp = timestamps[i];
+        fl_collect_row(out, value);
+    }
+}
+
+static fl_status rolling(fl__operator *op, unsigned input, const fl__batch *batch)
+{
+    (void)input;
+    rolling_operator *self = (rolling_operator *)op;
+    const fl__rolling_config *config = op->spec->config;
+    if (config->what > FL_MAX) {
+        roll_by(self, batch);
+        return FL_OK;
+    }
+    bool is_sum64 = self->combine == sum_u64;
+    switch (self->table.key.class) {
+        case FL__KEY_U64:
+            if (is_sum64)
+                roll(self, batch, FL__KEY_U64, true);
+            else
+                roll(self, batch, FL__KEY_U64, false);
+            break;
+        case FL__KEY_U32:
+            if (is_sum64)
+                roll(self, batch, FL__KEY_U32, true);
+            else
+                roll(self, batch, FL__KEY_U32, false);
+            break;
+        case FL__KEY_STRING:
+            if (is_sum64)
+                roll(self, batch, FL__KEY_STRING, true);
+            else
+                roll(self, batch, FL__KEY_STRING, false);
+            break;
+        case FL__KEY_GENERIC:
+            roll(self, batch, FL__KEY_GENERIC, false);
+            break;
+    }
+    return FL_OK;
+}
+
+/* reduce and fold: the user's function combines. */
+static fl_status combine_by_user(fl__operator *op, const fl__batch *batch, bool is_fold)
+{
+    rolling_operator *self = (rolling_operator *)op;
+    const fl__rolling_config *config = op->spec->config;
+    const fl__key *key = op->spec->key[0];
+    fl__table *table = &self->table;
+    fl_collector *out = &op->out.collector;
+    const bool *failed = &op->task->failed;
+    const uint64_t *hashes = fl__batch_hashes(batch);
+    const int64_t *timestamps = fl__batch_has(batch, FL__COLUMN_TIMESTAMP) ? fl__batch_timestamps(batch) : NULL;
+    const char *row = fl__batch_rows(batch);
+    uint32_t n = batch->count, value_size = op->spec->out->size;
+    bool large = fl__table_is_large(table);
+    for (uint32_t i = 0; i < n && !*failed; i++, row += batch->row_size) {
+        if (large) {
+            if (i + PREFETCH_INDEX < n)
+                fl__table_prefetch(table, hashes[i + PREFETCH_INDEX]);
+            if (i + PREFETCH_ENTRY < n)
+                fl__table_prefetch_entry(table, hashes[i + PREFETCH_ENTRY]);
+        }
+        bool inserted;
+        const void *k = fl__key_of(key, row, self->key_scratch);
+        uint32_t ref = fl__table_find_class(table, table->key.class, hashes[i], k, true, &inserted);
+        char *entry = fl__table_entry(table, ref), *value = entry + self->value_offset;
+        fl__table_touch(table, ref);
+        if (timestamps)
+            op->ctx.timestamp = out->timestamp = timestamps[i];
+        op->ctx.key = k;
+        if (inserted)
+            start(self, entry, is_fold ? config->initial : row);
+        if (!inserted || is_fold) {
+            if (self->heap)
+                memcpy(self->old, value, value_size);
+            op->spec->reduce(value, row, &op->ctx);
+            if (self->heap)
+                fl__value_settle(&self->layout, value, self->old, self->heap);
+        }
+        fl_collect_row(out, value);
+    }
+    op->ctx.key = NULL;
+    return FL_OK;
+}
+
+static fl_status reduce(fl__operator *op, unsigned input, const fl__batch *batch)
+{
+    (void)input;
+    return combine_by_user(op, batch, false);
+}
+
+static fl_status fold(fl__operator *op, unsigned input, const fl__batch *batch)
+{
+    (void)input;
+    return combine_by_user(op, batch, true);
+}
+
+#define ROLLING_CLASS(k, p)                                                                                            \
+    {                                                                                                                  \
+        .kind = k, .size = sizeof(rolling_operator), .is_keyed = true, .open = open, .process = p, .close = close      \
+    }
+const fl__operator_class fl__rolling_class = ROLLING_CLASS("Keyed Aggregation", rolling);
+const fl__operator_class fl__reduce_class = ROLLING_CLASS("Keyed Reduce", reduce);
+const fl__operator_class fl__fold_class = ROLLING_CLASS("Keyed Fold", fold);

@@ -1,0 +1,458 @@
+#include "stream/task.h"
+
+#include "base/error.h"
+
+#include <stdio.h>
+
+/* ---- life cycle ---- */
+
+fl_status fl__task_open(fl__task *task)
+{
+    task->is_opened = true;
+    task->now = fl__os_now_ms(task->os);
+    task->next_timer = FL_TIME_MAX;
+    task->wait_until = FL_TIME_MAX;
+    task->wait_fd = -1;
+    task->watermark = FL_TIME_MIN;
+    /* children first, as Flink opens the end of a chain first: when an operator's open emits, the rest is ready */
+    for (uint32_t i = task->operator_count; i-- > 0 && !task->failed;) {
+        fl__operator *op = task->operators[i];
+        op->next_timer = FL_TIME_MAX;
+        op->pending_watermark = FL_TIME_MIN;
+        op->ctx.watermark = FL_TIME_MIN;
+        op->ctx.timestamp = FL_NO_TIMESTAMP;
+        op->ctx.processing_time = task->now;
+        if (op->class->open) {
+            fl_error error = FL_ERROR_INIT;
+            fl_status status = op->class->open(op, &error);
+            if (status != FL_OK) {
+                fl__operator_fail(op, status, "%s", error.text ? error.text : fl_status_name(status));
+                fl__error_release(&error);
+                break;
+            }
+        }
+        if (op->spec->open)
+            op->spec->open(&op->ctx);
+    }
+    return task->failed ? task->error.status : FL_OK;
+}
+
+void fl__task_close(fl__task *task)
+{
+    if (!task->is_opened)
+        return;
+    task->is_opened = false;
+    for (uint32_t i = 0; i < task->operator_count; i++) {
+        fl__operator *op = task->operators[i];
+        if (op->spec->close)
+            op->spec->close(&op->ctx);
+        if (op->class->close)
+            op->class->close(op);
+    }
+}
+
+void fl__task_cancel(fl__task *task)
+{
+    atomic_store(&task->cancelled, true);
+    fl__waker_wake(&task->waker);
+}
+
+static fl__step end(fl__task *task, fl_status status)
+{
+    task->is_done = true;
+    task->ended_with = status;
+    return FL__STEP_DONE;
+}
+
+/* ---- output ---- */
+
+static void flush_outputs(fl__task *task)
+{
+    for (uint32_t i = 0; i < task->operator_count && !task->failed; i++) {
+        fl__operator *op = task->operators[i];
+        fl__output_flush(&op->out);
+        for (size_t s = 0; s < op->side_count; s++)
+            fl__output_flush(&op->side[s]);
+    }
+    for (uint32_t w = 0; w < task->writer_count; w++)
+        fl__writer_flush(&task->writers[w]);
+}
+
+static void flush_all(fl__task *task)
+{
+    flush_outputs(task);
+    for (uint32_t i = 0; i < task->operator_count && !task->failed; i++) {
+        if (task->operators[i]->class->flush)
+            task->operators[i]->class->flush(task->operators[i]);
+    }
+    task->is_dirty = false;
+}
+
+/* Moves the overdraft on; true when all of it went. */
+static bool drain(fl__task *task)
+{
+    bool blocked = false;
+    for (uint32_t w = 0; w < task->writer_count; w++) {
+        fl__writer *writer = &task->writers[w];
+        for (uint32_t l = 0; l < writer->lane_count; l++) {
+            if (fl__channel_blocked(writer->lanes[l].channel) && !fl__channel_drain(writer->lanes[l].channel))
+                blocked = true;
+        }
+    }
+    task->is_blocked = blocked;
+    return !blocked;
+}
+
+static void mark_dirty(fl__task *task)
+{
+    if (!task->is_dirty) {
+        task->is_dirty = true;
+        task->flush_at = task->buffer_timeout_ms < 0 ? FL_TIME_MAX : task->now + task->buffer_timeout_ms;
+    }
+}
+
+/* ---- watermarks and idleness of the gates (Flink's StatusWatermarkValve) ---- */
+
+/* A channel counts while it is active and has caught up with what was already emitted: one that comes back from idleness
+ * behind the watermark must not hold it, and must not make it fall. */
+static bool channel_counts(const fl__input *input, const fl__channel *channel)
+{
+    return !channel->is_idle && channel->watermark >= input->watermark;
+}
+
+static void combine_inputs(fl__task *task)
+{
+    fl_time low = FL_TIME_MAX;
+    bool all_idle = true;
+    for (uint32_t i = 0; i < task->input_count; i++) {
+        const fl__input *input = &task->inputs[i];
+        if (input->is_idle)
+            continue;
+        all_idle = false;
+        if (input->watermark < low)
+            low = input->watermark;
+    }
+    if (all_idle) {
+        /* the highest that any input reached is as far as time got */
+        low = FL_TIME_MIN;
+        for (uint32_t i = 0; i < task->input_count; i++) {
+            if (task->inputs[i].watermark > low)
+                low = task->inputs[i].watermark;
+        }
+    }
+    fl__operator *root = task->operators[0];
+    if (!all_idle && task->is_idle_time && !root->class->makes_watermarks)
+        fl__operator_emit_idle(root, false);
+    if (low > task->watermark) {
+        task->watermark = low;
+        atomic_store_explicit(&task->metrics.watermark, low, memory_order_relaxed);
+        fl__operator_deliver_watermark(root, low);
+    }
+    if (all_idle && !task->is_idle_time && !root->class->makes_watermarks)
+        fl__operator_emit_idle(root, true);
+    task->is_idle_time = all_idle;
+}
+
+static void update_valve(fl__task *task, unsigned number)
+{
+    fl__input *input = &task->inputs[number];
+    fl_time low = FL_TIME_MAX, high = FL_TIME_MIN;
+    bool any_counts = false, any_active = false;
+    for (uint32_t c = 0; c < input->channel_count; c++) {
+        const fl__channel *channel = input->channels[c];
+        if (channel->watermark > high)
+            high = channel->watermark;
+        if (channel->is_idle)
+            continue;
+        any_active = true;
+        if (!channel_counts(input, channel))
+            continue;
+        any_counts = true;
+        if (channel->watermark < low)
+            low = channel->watermark;
+    }
+    if (any_counts && low > input->watermark)
+        input->watermark = low;
+    if (!any_active && high > input->watermark)
+        input->watermark = high;
+    input->is_idle = !any_active;
+    combine_inputs(task);
+}
+
+/* ---- input ---- */
+
+static void take_batch(fl__task *task, unsigned input, fl__channel *channel, fl__batch *batch)
+{
+    fl__operator *root = task->operators[0];
+    if (!fl__batch_has(batch, FL__COLUMN_TIMESTAMP)) /* of another input: what the last record had must not stick */
+        root->ctx.timestamp = root->out.collector.timestamp = FL_NO_TIMESTAMP;
+    fl_status status = root->class->process(root, input, batch);
+    if (status == FL_AGAIN && !task->failed) {
+        if (!task->pending_batch)
+            task->pending++;
+        task->pending_batch = batch;
+        task->pending_input = input;
+        task->pending_channel = channel;
+        return;
+    }
+    if (task->pending_batch) {
+        task->pending_batch = NULL;
+        task->pending--;
+    }
+    fl__channel_return(channel, batch);
+}
+
+static void take_event(fl__task *task, unsigned number, fl__channel *channel, fl__event event)
+{
+    fl__input *input = &task->inputs[number];
+    switch (event.kind) {
+        case FL__EVENT_BATCH: {
+            fl__batch *batch = (fl__batch *)(uintptr_t)event.value;
+            task->operators[0]->rows_in += batch->count;
+            atomic_store_explicit(&task->metrics.rows_in, task->operators[0]->rows_in, memory_order_relaxed);
+            mark_dirty(task);
+            take_batch(task, number, channel, batch);
+            break;
+        }
+        case FL__EVENT_WATERMARK:
+            if (event.value > channel->watermark)
+                channel->watermark = event.value;
+            mark_dirty(task);
+            update_valve(task, number);
+            break;
+        case FL__EVENT_IDLE:
+            channel->is_idle = event.value != 0;
+            update_valve(task, number);
+            break;
+        case FL__EVENT_BARRIER:
+            break;
+        case FL__EVENT_END:
+            channel->is_ended = true;
+            /* its last watermark was FL_TIME_MAX, or it was idle: either way it holds nobody back */
+            channel->is_idle = false;
+            channel->watermark = FL_TIME_MAX;
+            update_valve(task, number);
+            if (++input->ended == input->channel_count && task->operators[0]->class->end_input && task->input_count > 1)
+                task->operators[0]->class->end_input(task->operators[0], number);
+            break;
+    }
+}
+
+static bool all_ended(const fl__task *task)
+{
+    for (uint32_t i = 0; i < task->input_count; i++) {
+        if (task->inputs[i].ended < task->inputs[i].channel_count)
+            return false;
+    }
+    return true;
+}
+
+/* Takes one event of one channel: inputs in turn, channels in turn. False when there is none. */
+static bool take_input(fl__task *task)
+{
+    for (uint32_t i = 0; i < task->input_count; i++) {
+        unsigned number = (task->next_input + i) % task->input_count;
+        fl__input *input = &task->inputs[number];
+        for (uint32_t c = 0; c < input->channel_count; c++) {
+            uint32_t at = input->next;
+            input->next = at + 1 == input->channel_count ? 0 : at + 1;
+            fl__event event;
+            if (!fl__channel_pop(input->channels[at], &event))
+                continue;
+            task->next_input = (number + 1) % task->input_count;
+            take_event(task, number, input->channels[at], event);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- what was left in the middle, timers, the end ---- */
+
+static void resume(fl__task *task)
+{
+    for (uint32_t i = 0; i < task->operator_count && !task->failed; i++) {
+        fl__operator *op = task->operators[i];
+        if (op->pending_timers) {
+            if (op->class->timers(op, task->now) == FL_AGAIN)
+                return;
+            op->pending_timers = false;
+            task->pending--;
+        }
+        if (op->pending_watermark != FL_TIME_MIN)
+            fl__operator_deliver_watermark(op, op->pending_watermark);
+        if (task->is_blocked)
+            return;
+    }
+    if (task->pending_batch && !task->failed)
+        take_batch(task, task->pending_input, task->pending_channel, task->pending_batch);
+}
+
+static void fire_timers(fl__task *task)
+{
+    fl_time next = FL_TIME_MAX;
+    for (uint32_t i = 0; i < task->operator_count && !task->failed; i++) {
+        fl__operator *op = task->operators[i];
+        if (op->next_timer <= task->now) {
+            op->ctx.processing_time = task->now;
+            mark_dirty(task);
+            if (op->class->timers(op, task->now) == FL_AGAIN) {
+                op->pending_timers = true;
+                task->pending++;
+            }
+        }
+        if (op->next_timer < next)
+            next = op->next_timer;
+    }
+    task->next_timer = next;
+}
+
+/* Goes on with the end of input, phase by phase; never with something pending. */
+static fl__step go_on_ending(fl__task *task)
+{
+    fl__operator *root = task->operators[0];
+    switch (task->phase) {
+        case FL__RUNNING:
+            task->phase = FL__DRAINING;
+            mark_dirty(task);
+            if (!root->class->poll)
+                fl__operator_deliver_watermark(root, FL_TIME_MAX); /* nothing when it has come already */
+            else
+                fl__operator_emit_watermark(root, FL_TIME_MAX);
+            return FL__STEP_PROGRESS;
+        case FL__DRAINING:
+            task->phase = FL__FINISHING;
+            return FL__STEP_PROGRESS;
+        case FL__FINISHING:
+            while (task->finish_next < task->operator_count) {
+                fl__operator *op = task->operators[task->finish_next];
+                if (op->class->finish && op->class->finish(op) == FL_AGAIN)
+                    return FL__STEP_PROGRESS;
+                op->finished = true;
+                task->finish_next++;
+                fl__output_flush(&op->out);
+                for (size_t s = 0; s < op->side_count; s++)
+                    fl__output_flush(&op->side[s]);
+                if (task->failed || task->is_blocked)
+                    return FL__STEP_PROGRESS;
+            }
+            flush_all(task);
+            for (uint32_t w = 0; w < task->writer_count; w++)
+                fl__writer_event(&task->writers[w], (fl__event){.kind = FL__EVENT_END});
+            task->phase = FL__ENDED;
+            return FL__STEP_PROGRESS;
+        case FL__ENDED:
+            break;
+    }
+    return end(task, FL_OK);
+}
+
+/* ---- the step ---- */
+
+static void count_sink_rows(fl__task *task)
+{
+    uint64_t rows = 0;
+    for (uint32_t i = 0; i < task->operator_count; i++) {
+        if (!task->operators[i]->spec->out)
+            rows += task->operators[i]->rows_in;
+    }
+    atomic_store_explicit(&task->metrics.rows_out, rows, memory_order_relaxed);
+}
+
+static fl__step dry(fl__task *task)
+{
+    if (task->is_dirty) {
+        flush_all(task);
+        return FL__STEP_PROGRESS;
+    }
+    return FL__STEP_IDLE;
+}
+
+static fl__step poll_source(fl__task *task)
+{
+    fl__operator *root = task->operators[0];
+    task->wait_until = FL_TIME_MAX;
+    fl_status status = root->class->poll(root);
+    if (status == FL_AGAIN) {
+        if (fl__output_rows(&root->out) != root->rows_in) {
+            root->rows_in = fl__output_rows(&root->out);
+            mark_dirty(task);
+        }
+        return dry(task);
+    }
+    root->rows_in = fl__output_rows(&root->out);
+    atomic_store_explicit(&task->metrics.rows_in, root->rows_in, memory_order_relaxed);
+    mark_dirty(task);
+    if (status == FL_DONE)
+        return go_on_ending(task);
+    return FL__STEP_PROGRESS;
+}
+
+static fl__step step(fl__task *task)
+{
+    if (task->is_blocked && !drain(task))
+        return FL__STEP_BLOCKED;
+    if (task->pending) {
+        resume(task);
+        return FL__STEP_PROGRESS;
+    }
+    if (task->now >= task->next_timer && task->phase == FL__RUNNING) {
+        fire_timers(task);
+        return FL__STEP_PROGRESS;
+    }
+    if (task->is_dirty && task->now >= task->flush_at)
+        flush_all(task);
+    if (task->phase != FL__RUNNING)
+        return go_on_ending(task);
+    if (task->operators[0]->class->poll)
+        return poll_source(task);
+    if (take_input(task))
+        return FL__STEP_PROGRESS;
+    if (all_ended(task))
+        return go_on_ending(task);
+    return dry(task);
+}
+
+fl__step fl__task_step(fl__task *task)
+{
+    if (task->is_done)
+        return FL__STEP_DONE;
+    if (!task->failed && atomic_load_explicit(&task->cancelled, memory_order_relaxed)) {
+        fl__error_set(&task->error, FL_ERROR_CANCELLED, "cancelled");
+        return end(task, FL_ERROR_CANCELLED);
+    }
+    task->now = fl__os_now_ms(task->os);
+    for (uint32_t i = 0; i < task->operator_count; i++)
+        task->operators[i]->ctx.processing_time = task->now;
+    fl__step result = task->failed ? FL__STEP_DONE : step(task);
+    if (result == FL__STEP_PROGRESS)
+        count_sink_rows(task);
+    if (FL_UNLIKELY(task->failed))
+        return end(task, task->error.status);
+    return result;
+}
+
+fl_time fl__task_deadline(const fl__task *task)
+{
+    fl_time deadline = task->phase == FL__RUNNING ? task->next_timer : FL_TIME_MAX;
+    if (task->operators[0]->class->poll && task->wait_until < deadline)
+        deadline = task->wait_until;
+    if (task->is_dirty && task->flush_at < deadline)
+        deadline = task->flush_at;
+    return deadline;
+}
+
+bool fl__task_has_work(fl__task *task)
+{
+    if (atomic_load(&task->cancelled))
+        return true;
+    if (task->is_blocked)
+        return drain(task);
+    for (uint32_t i = 0; i < task->input_count; i++) {
+        for (uint32_t c = 0; c < task->inputs[i].channel_count; c++) {
+            if (!fl__channel_is_empty(task->inputs[i].channels[c]))
+                return true;
+        }
+    }
+    return false;
+}
