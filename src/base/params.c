@@ -1,4 +1,5 @@
 #include "base/params.h"
+#include "base/nearest.h"
 #include "base/units.h"
 
 #include <ctype.h>
@@ -11,6 +12,8 @@ typedef struct param {
 struct fl__params {
     param *items;
     size_t count;
+    char **asked; /* names, each once, in the order of the questions */
+    size_t asked_count;
 };
 
 static char *duplicate(const char *text)
@@ -28,6 +31,27 @@ static param *find(const fl__params *params, const char *name)
             return &params->items[i];
     }
     return NULL;
+}
+
+static bool was_asked(const fl__params *params, const char *name)
+{
+    for (size_t i = 0; i < params->asked_count; i++) {
+        if (strcmp(params->asked[i], name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The program's question: the argument, or NULL. */
+static const param *ask(fl__params *params, const char *name)
+{
+    if (!was_asked(params, name)) {
+        params->asked = realloc(params->asked, (params->asked_count + 1) * sizeof *params->asked);
+        if (!params->asked)
+            abort();
+        params->asked[params->asked_count++] = duplicate(name);
+    }
+    return find(params, name);
 }
 
 /* name is given away. */
@@ -101,18 +125,21 @@ void fl__params_free(fl__params *params)
         free(params->items[i].name);
         free(params->items[i].text);
     }
+    for (size_t i = 0; i < params->asked_count; i++)
+        free(params->asked[i]);
+    free(params->asked);
     free(params->items);
     free(params);
 }
 
-bool fl__params_has(const fl__params *params, const char *name)
+bool fl__params_has(fl__params *params, const char *name)
 {
-    return find(params, name) != NULL;
+    return ask(params, name) != NULL;
 }
 
-const char *fl__params_get(const fl__params *params, const char *name, const char *default_value)
+const char *fl__params_get(fl__params *params, const char *name, const char *default_value)
 {
-    const param *p = find(params, name);
+    const param *p = ask(params, name);
     return !p ? default_value : p->text ? p->text : "";
 }
 
@@ -123,29 +150,27 @@ static fl_status wrong(const param *p, const char *wanted, fl_error *error)
     return fl__error_set(error, FL_ERROR_INVALID, "argument --%s: '%s' is not %s", p->name, p->text, wanted);
 }
 
-fl_status fl__params_int(
-    const fl__params *params, const char *name, int64_t default_value, int64_t *value, fl_error *error)
+fl_status fl__params_int(fl__params *params, const char *name, int64_t default_value, int64_t *value, fl_error *error)
 {
-    const param *p = find(params, name);
+    const param *p = ask(params, name);
     *value = default_value;
     if (!p || (p->text && fl__parse_int(p->text, value)))
         return FL_OK;
     return wrong(p, "a whole number", error);
 }
 
-fl_status fl__params_double(
-    const fl__params *params, const char *name, double default_value, double *value, fl_error *error)
+fl_status fl__params_double(fl__params *params, const char *name, double default_value, double *value, fl_error *error)
 {
-    const param *p = find(params, name);
+    const param *p = ask(params, name);
     *value = default_value;
     if (!p || (p->text && fl__parse_double(p->text, value)))
         return FL_OK;
     return wrong(p, "a number", error);
 }
 
-fl_status fl__params_bool(const fl__params *params, const char *name, bool default_value, bool *value, fl_error *error)
+fl_status fl__params_bool(fl__params *params, const char *name, bool default_value, bool *value, fl_error *error)
 {
-    const param *p = find(params, name);
+    const param *p = ask(params, name);
     *value = p && !p->text ? true : default_value;
     bool truth;
     if (!p || !p->text)
@@ -153,6 +178,31 @@ fl_status fl__params_bool(const fl__params *params, const char *name, bool defau
     if (!fl__parse_bool(p->text, &truth))
         return wrong(p, "true or false", error);
     *value = truth;
+    return FL_OK;
+}
+
+fl_status fl__params_check_asked(const fl__params *params, fl_error *error)
+{
+    for (size_t i = 0; i < params->count; i++) {
+        const char *name = params->items[i].name;
+        if (was_asked(params, name))
+            continue;
+        fl__nearest nearest;
+        fl__nearest_init(&nearest, name);
+        char list[512] = "";
+        for (size_t j = 0; j < params->asked_count; j++) {
+            fl__nearest_offer(&nearest, params->asked[j]);
+            size_t used = strlen(list);
+            snprintf(list + used, sizeof list - used, "%s--%s", j ? ", " : "", params->asked[j]);
+        }
+        char *hint = fl__nearest_text(&nearest);
+        fl_status status =
+            params->asked_count == 0
+                ? fl__error_set(error, FL_ERROR_INVALID, "argument --%s: this job takes no arguments", name)
+                : fl__error_set(error, FL_ERROR_INVALID, "argument --%s: this job takes %s%s", name, list, hint);
+        free(hint);
+        return status;
+    }
     return FL_OK;
 }
 

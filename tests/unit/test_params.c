@@ -117,12 +117,35 @@ static void test_what_is_wrong(void **state)
     fl__params_free(p);
 }
 
+static void test_arguments_nobody_asked_for(void **state)
+{
+    (void)state;
+    fl_error error = FL_ERROR_INIT;
+    fl__params *p = MAKE(&error, "--prot", "9", "--host", "h", "--quiet");
+    bool quiet;
+    assert_int_equal(fl__params_check_asked(p, &error), FL_ERROR_INVALID);
+    assert_string_equal(error.text, "argument --prot: this job takes no arguments");
+    fl__error_release(&error);
+    fl__params_get(p, "host", "");
+    fl__params_has(p, "port");
+    fl__params_get(p, "port", "1");
+    assert_int_equal(fl__params_bool(p, "quiet", false, &quiet, &error), FL_OK);
+    assert_int_equal(fl__params_check_asked(p, &error), FL_ERROR_INVALID);
+    assert_non_null(strstr(error.text, "argument --prot: this job takes --host, --port, --quiet"));
+    assert_non_null(strstr(error.text, "port?"));
+    fl__error_release(&error);
+    fl__params_get(p, "prot", "");
+    assert_int_equal(fl__params_check_asked(p, &error), FL_OK);
+    fl__params_free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_forms),
         cmocka_unit_test(test_typed),
         cmocka_unit_test(test_what_is_wrong),
+        cmocka_unit_test(test_arguments_nobody_asked_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
