@@ -3,6 +3,7 @@
 
 #include "base/config.h"
 #include "base/error.h"
+#include "base/params.h"
 
 /* `flinc info`: the program is run for its graph only. */
 static int plan_only(fl_env *env)
@@ -14,6 +15,9 @@ int fl_execute(fl_env *env, const char *job_name)
 {
     const char *configured = fl__config_text(env->config, FL__OPTION_PIPELINE_NAME);
     env->job_name = fl__arena_strdup(&env->arena, configured ? configured : job_name ? job_name : "Flink Streaming Job");
+    /* A mistyped argument is an error: run with the default, the job would do something else than what was asked. */
+    if (env->error.status == FL_OK && fl__params_check_asked(env->params, &env->error) != FL_OK)
+        return (int)env->error.status;
     if (env->plan_only)
         return plan_only(env);
     if (fl__graph_chain(&env->graph) != FL_OK)
