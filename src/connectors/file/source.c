@@ -1,0 +1,227 @@
+/* fl_read_text: the lines of files. What is there when the program is built is cut into splits, split i goes to subtask
+ * i mod parallelism; or files are watched (monitor.h). Reading blocks the task's thread for as long as the disk takes. */
+#include "api/api.h"
+#include "connectors/file/monitor.h"
+#include "connectors/file/splits.h"
+#include "connectors/notice.h"
+#include "stream/task.h"
+
+/* A poll emits about a batch's worth, so that the task looks after its output in between. */
+enum { POLL_BYTES = 32 * 1024 };
+
+struct file_config {
+    const char *path, *delimiter;
+    size_t line_bytes_max;
+    int64_t monitor_ms; /* 0: read once */
+    const fl__split *splits;
+    size_t split_count;
+};
+
+struct file_source {
+    fl__operator op;
+    bool is_open; /* close comes without open, too: then there is nothing to close */
+    fl__split_reader reader;
+    bool is_reading;
+    size_t next_split;
+    fl__monitor monitor;
+    fl__watched *watched; /* being read */
+    fl_time next_look;
+};
+
+static fl_status open_source(fl__operator *op, fl_error *error)
+{
+    (void)error;
+    struct file_source *source = (struct file_source *)op;
+    const struct file_config *config = (const struct file_config *)op->spec->config;
+    source->is_open = true;
+    fl__split_reader_init(&source->reader, op->task->os, config->delimiter, config->line_bytes_max, &op->memory);
+    source->next_split = (size_t)op->ctx.subtask;
+    source->next_look = FL_TIME_MIN;
+    fl__monitor_init(&source->monitor, op->task->os, config->path, op->ctx.subtask, op->ctx.parallelism);
+    return FL_OK;
+}
+
+static void close_source(fl__operator *op)
+{
+    struct file_source *source = (struct file_source *)op;
+    if (!source->is_open)
+        return;
+    source->is_open = false;
+    fl__split_reader_release(&source->reader);
+    fl__monitor_release(&source->monitor);
+}
+
+/* Emits lines until a poll's share of *left bytes is used: FL_OK; FL_DONE: the split is over. */
+static fl_status emit_lines(struct file_source *source, size_t *left, fl_error *error)
+{
+    fl_collector *out = &source->op.out.collector;
+    fl_string line;
+    fl_status status;
+    while ((status = fl__split_reader_next(&source->reader, &line, error)) == FL_OK) {
+        fl_collect(out, &line);
+        size_t bytes = sizeof line + line.length;
+        if (bytes >= *left) {
+            *left = 0;
+            return FL_OK;
+        }
+        *left -= bytes;
+    }
+    return status;
+}
+
+static fl_status poll_splits(fl__operator *op, fl_error *error)
+{
+    struct file_source *source = (struct file_source *)op;
+    const struct file_config *config = (const struct file_config *)op->spec->config;
+    for (size_t left = POLL_BYTES; left > 0;) {
+        if (!source->is_reading) {
+            if (source->next_split >= config->split_count)
+                return FL_DONE;
+            fl_status status = fl__split_reader_open(&source->reader, &config->splits[source->next_split], error);
+            if (status != FL_OK)
+                return status;
+            source->next_split += (size_t)op->ctx.parallelism;
+            source->is_reading = true;
+        }
+        fl_status status = emit_lines(source, &left, error);
+        if (status == FL_DONE)
+            source->is_reading = false;
+        else if (status != FL_OK)
+            return status;
+    }
+    return FL_OK;
+}
+
+/* Opens the next file that has grown. FL_AGAIN: none; FL_OK with source->watched NULL: it vanished meanwhile. */
+static fl_status open_watched(struct file_source *source, fl_error *error)
+{
+    fl__watched *file = fl__monitor_next(&source->monitor);
+    if (!file)
+        return FL_AGAIN;
+    if (file->was_shortened)
+        fl__notice(&source->op, "%s has become shorter: it is read from its start", file->path);
+    fl_error failure = FL_ERROR_INIT;
+    fl_status status = file->is_packed ?
+        fl__split_reader_open(&source->reader, &(fl__split){ file->path, 0, INT64_MAX, true }, &failure) :
+        fl__split_reader_open_tail(&source->reader, file->path, file->offset, &failure);
+    if (status == FL_OK) {
+        source->watched = file;
+    } else if (!fl__path_exists(source->monitor.os, file->path)) {
+        status = FL_OK;
+        fl__error_release(&failure);
+    }
+    fl__error_move(error, &failure);
+    return status;
+}
+
+static fl_status poll_watched(fl__operator *op, fl_error *error)
+{
+    struct file_source *source = (struct file_source *)op;
+    const struct file_config *config = (const struct file_config *)op->spec->config;
+    for (size_t left = POLL_BYTES; left > 0;) {
+        fl_status status = source->watched ? emit_lines(source, &left, error) : open_watched(source, error);
+        if (status == FL_DONE) {
+            fl__monitor_was_read(source->watched, fl__split_reader_offset(&source->reader), source->reader.at);
+            source->watched = NULL;
+            continue;
+        }
+        if (status == FL_AGAIN) {
+            fl_time now = fl__operator_now(op);
+            if (now < source->next_look) {
+                fl_wait_until(&op->ctx, source->next_look);
+                return FL_AGAIN;
+            }
+            source->next_look = now + config->monitor_ms;
+            status = fl__monitor_look(&source->monitor, error);
+        }
+        if (status != FL_OK)
+            return status;
+    }
+    return FL_OK;
+}
+
+static fl_status poll_source(fl__operator *op)
+{
+    const struct file_config *config = (const struct file_config *)op->spec->config;
+    fl_error error = FL_ERROR_INIT;
+    fl_status status = config->monitor_ms > 0 ? poll_watched(op, &error) : poll_splits(op, &error);
+    if (status >= FL_ERROR_INVALID)
+        fl__operator_fail(op, status, "%s", error.text);
+    fl__error_release(&error);
+    return status;
+}
+
+static const fl__operator_class file_source_class = {
+    .kind = "Custom File Source", /* Flink's name of what readTextFile makes */
+    .size = sizeof(struct file_source),
+    .open = open_source,
+    .poll = poll_source,
+    .close = close_source,
+};
+
+/* Finds and cuts the files now, so that a wrong path is an error before anything runs. */
+static fl_status prepare(fl_env *env, struct file_config *config, int64_t split_bytes, fl_error *error)
+{
+    fl__paths files = FL__PATHS_INIT;
+    fl__splits splits = { NULL, 0, 0 };
+    fl_status status = fl__files_find(&fl__os_linux, config->path, &files, error);
+    if (status == FL_OK && files.count == 0 && config->monitor_ms == 0)
+        status = fl__error_set(error, FL_ERROR_IO,
+            "no file is called or lies below %s (names that begin with . or _ do not count)", config->path);
+    if (status == FL_OK && config->monitor_ms == 0)
+        status = fl__splits_make(&splits, &fl__os_linux, &files, config->delimiter, split_bytes, error);
+    if (status == FL_OK && splits.count > 0) {
+        fl__split *copy = fl__env_alloc(env, splits.count * sizeof *copy);
+        const char *last = NULL, *last_copy = NULL;
+        for (size_t i = 0; i < splits.count; i++) {
+            if (splits.items[i].path != last) {
+                last = splits.items[i].path;
+                last_copy = fl__arena_strdup(&env->arena, last);
+            }
+            copy[i] = splits.items[i];
+            copy[i].path = last_copy;
+        }
+        config->splits = copy;
+        config->split_count = splits.count;
+    }
+    fl__splits_release(&splits);
+    fl__paths_release(&files);
+    return status;
+}
+
+fl_stream *fl__read_text(fl_env *env, const char *path, const fl_source_options *options)
+{
+    enum { LINE_BYTES_LIMIT = 1 << 30 }; /* a line has to fit a batch */
+    const char *delimiter = options->delimiter ? options->delimiter : "\n";
+    if (!path || !*path)
+        return fl__stream_error(env, options->where, "fl_read_text: no path given; name a file, a folder or a glob");
+    if (!*delimiter)
+        return fl__stream_error(env, options->where, "fl_read_text: .delimiter is empty; leave it out for lines");
+    if (options->line_bytes_max > LINE_BYTES_LIMIT)
+        return fl__stream_error(env, options->where, "fl_read_text: .line_bytes_max is %zu; at most %d is possible",
+            options->line_bytes_max, LINE_BYTES_LIMIT);
+    if (options->monitor_every.ms < 0)
+        return fl__stream_error(env, options->where, "fl_read_text: .monitor_every is negative");
+    struct file_config *config = fl__env_alloc(env, sizeof *config);
+    *config = (struct file_config){
+        .path = fl__arena_strdup(&env->arena, path),
+        .delimiter = fl__arena_strdup(&env->arena, delimiter),
+        .line_bytes_max = options->line_bytes_max,
+        .monitor_ms = options->monitor_every.ms,
+    };
+    fl_error error = FL_ERROR_INIT;
+    int64_t split_bytes = options->split_bytes ? (int64_t)options->split_bytes : FL__SPLIT_BYTES;
+    if (prepare(env, config, split_bytes, &error) != FL_OK) {
+        fl_stream *failed = fl__stream_error(env, options->where,
+            "fl_read_text(\"%s\"): %s; the path must name a file, a folder or a glob of files that can be read", path,
+            error.text);
+        fl__error_release(&error);
+        return failed;
+    }
+    return fl__add_source_operator(env, &(fl__new_operator){
+        .class = &file_source_class,
+        .out = FL_TYPE(fl_string),
+        .options = (const fl_options *)options,
+        .config = config,
+    });
+}

@@ -1,0 +1,110 @@
+/* fl_generate: calls the user's function with numbers. Number i goes to subtask i mod parallelism.
+ *
+ * With a rate, record i of the job is due at start + i / rate: each subtask emits what is due and sleeps until the next
+ * one is, a clock's millisecond at the least. Time that was lost (backpressure, a clock set forward) is made up for, but
+ * never more than a second of it at once. */
+#include "api/api.h"
+
+#include <math.h>
+
+enum {
+    POLL_RECORDS = 1024,   /* at most so many calls a poll: the task looks after its output in between */
+    BACKLOG_MS_MAX = 1000, /* lost time beyond this is lost */
+};
+
+struct generator_config {
+    double rate;   /* records per ms over all subtasks; 0: no bound */
+    int64_t count; /* over all subtasks; INT64_MAX: no end */
+};
+
+struct generator_source {
+    fl__operator op;
+    int64_t next;       /* number of the next record */
+    fl_time start, last; /* of the pacing; last: the clock at the last poll */
+    bool started;
+};
+
+static fl_status open_generator(fl__operator *op, fl_error *error)
+{
+    (void)error;
+    ((struct generator_source *)op)->next = op->ctx.subtask;
+    return FL_OK;
+}
+
+/* Numbers below this may be emitted now. */
+static int64_t due(struct generator_source *source, double rate)
+{
+    fl_time now = fl__operator_now(&source->op);
+    if (!source->started) {
+        source->started = true;
+        source->start = source->last = now;
+    }
+    if (now < source->last)
+        source->start -= source->last - now; /* the clock was set back: go on as if it had stood still */
+    source->last = now;
+    double next_due = (double)source->start + (double)source->next / rate;
+    if ((double)now - next_due > BACKLOG_MS_MAX)
+        source->start += (fl_time)((double)now - next_due) - BACKLOG_MS_MAX;
+    double numbers = floor((double)(now - source->start) * rate) + 1;
+    return numbers < 9e18 ? (int64_t)numbers : INT64_MAX;
+}
+
+static fl_status poll_generator(fl__operator *op)
+{
+    struct generator_source *source = (struct generator_source *)op;
+    const struct generator_config *config = (const struct generator_config *)op->spec->config;
+    fl_function f = op->spec->function;
+    fl_collector *out = &op->out.collector;
+    int64_t end = config->count, step = op->ctx.parallelism;
+    if (config->rate > 0) {
+        int64_t now_due = due(source, config->rate);
+        end = now_due < end ? now_due : end;
+    }
+    out->timestamp = FL_NO_TIMESTAMP;
+    for (int calls = 0; source->next < end && calls < POLL_RECORDS; calls++) {
+        int64_t number = source->next;
+        source->next += step;
+        f(&number, out, &op->ctx);
+        if (FL_UNLIKELY(fl__operator_failed(op)))
+            return FL_ERROR_USER;
+    }
+    if (source->next >= config->count)
+        return FL_DONE;
+    if (source->next < end)
+        return FL_OK;
+    /* never now: rounding may have put the due time on this side of the clock */
+    fl_time next_due = source->start + (fl_time)ceil((double)source->next / config->rate);
+    fl_wait_until(&op->ctx, next_due > source->last ? next_due : source->last + 1);
+    return FL_AGAIN;
+}
+
+static const fl__operator_class generator_class = {
+    .kind = "Data Generator",
+    .size = sizeof(struct generator_source),
+    .open = open_generator,
+    .poll = poll_generator,
+};
+
+fl_stream *fl__generate(fl_env *env, fl_function f, const fl_type *type, const fl_source_options *options)
+{
+    if (!f)
+        return fl__stream_error(env, options->where, "fl_generate: the function is NULL");
+    if (!(options->rate >= 0) || isinf(options->rate))
+        return fl__stream_error(env, options->where,
+            "fl_generate: .rate is %g; give records per second, or leave it out for as fast as possible", options->rate);
+    if (options->count < 0)
+        return fl__stream_error(env, options->where,
+            "fl_generate: .count is %lld; give a number of records, or leave it out for no end",
+            (long long)options->count);
+    struct generator_config *config = fl__env_alloc(env, sizeof *config);
+    config->rate = options->rate / 1000;
+    config->count = options->count ? options->count : INT64_MAX;
+    return fl__add_source_operator(env, &(fl__new_operator){
+        .class = &generator_class,
+        .out = type,
+        .options = (const fl_options *)options,
+        .function = f,
+        .config = config,
+        .emits_timestamps = options->timestamps,
+    });
+}

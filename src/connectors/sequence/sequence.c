@@ -1,0 +1,88 @@
+/* fl_sequence: from … to, cut into one contiguous range per subtask as Flink's NumberSequenceIterator does (the first
+ * ranges have one number more when it does not come out even). */
+#include "connectors/sequence/sequence.h"
+
+#include "api/api.h"
+
+struct sequence_config {
+    int64_t from, to;
+};
+
+struct sequence_source {
+    fl__operator op;
+    uint64_t next, left; /* wraps around: the whole range of int64 is allowed */
+};
+
+void fl__sequence_range(int64_t from, int64_t to, int subtask, int parallelism, int64_t *first, uint64_t *count)
+{
+    /* one less than there are, so that all 2^64 fit */
+    uint64_t last = (uint64_t)to - (uint64_t)from, p = (uint64_t)parallelism, i = (uint64_t)subtask;
+    if (last == UINT64_MAX)
+        last--; /* see the header */
+    uint64_t each = last / p, rest = last % p + 1;
+    if (rest == p) {
+        each++;
+        rest = 0;
+    }
+    *count = each + (i < rest);
+    *first = (int64_t)((uint64_t)from + i * each + (i < rest ? i : rest));
+}
+
+static fl_status open_sequence(fl__operator *op, fl_error *error)
+{
+    (void)error;
+    struct sequence_source *source = (struct sequence_source *)op;
+    const struct sequence_config *config = (const struct sequence_config *)op->spec->config;
+    int64_t first;
+    fl__sequence_range(config->from, config->to, op->ctx.subtask, op->ctx.parallelism, &first, &source->left);
+    source->next = (uint64_t)first;
+    return FL_OK;
+}
+
+/* Fills the open batch at one go; the first number goes the ordinary way, which sees to it that a batch is open. */
+static fl_status poll_sequence(fl__operator *op)
+{
+    struct sequence_source *source = (struct sequence_source *)op;
+    fl_collector *out = &op->out.collector;
+    if (source->left == 0)
+        return FL_DONE;
+    int64_t first = (int64_t)source->next;
+    fl_collect(out, &first);
+    uint64_t next = source->next + 1, left = source->left - 1;
+    size_t room = out->cursor < out->limit ? (size_t)(out->limit - out->cursor + 7) / sizeof(int64_t) : 0;
+    uint64_t count = left < room ? left : room;
+    if (out->timestamps) {
+        for (uint64_t i = 0; i < count; i++)
+            fl_collect(out, &(int64_t){ (int64_t)(next + i) });
+    } else {
+        int64_t *to = (int64_t *)(void *)out->cursor;
+        for (uint64_t i = 0; i < count; i++)
+            to[i] = (int64_t)(next + i);
+        out->cursor += count * sizeof(int64_t);
+    }
+    source->next = next + count;
+    source->left = left - count;
+    return source->left > 0 ? FL_OK : FL_DONE;
+}
+
+static const fl__operator_class sequence_class = {
+    .kind = "Sequence Source",
+    .size = sizeof(struct sequence_source),
+    .open = open_sequence,
+    .poll = poll_sequence,
+};
+
+fl_stream *fl__sequence(fl_env *env, int64_t from, int64_t to, const fl_source_options *options)
+{
+    if (from > to)
+        return fl__stream_error(env, options->where,
+            "fl_sequence: the first number, %lld, is above the last, %lld; swap them", (long long)from, (long long)to);
+    struct sequence_config *config = fl__env_alloc(env, sizeof *config);
+    *config = (struct sequence_config){ from, to };
+    return fl__add_source_operator(env, &(fl__new_operator){
+        .class = &sequence_class,
+        .out = FL_TYPE(int64_t),
+        .options = (const fl_options *)options,
+        .config = config,
+    });
+}
