@@ -60,7 +60,8 @@ void fl__set_max_parallelism(fl_env *env, int n, fl_where where);
 void fl_set_buffer_timeout(fl_env *env, int64_t ms);
 
 /* Job arguments as in Flink's ParameterTool: --name value, -name value, --name=value; a name followed by another name is
- * a flag. The default is returned when the argument is missing; one that is no number sticks as an error. */
+ * a flag. The default is returned when the argument is missing; one that is no number sticks as an error. So does one
+ * that the program has not asked for when it comes to fl_execute: ask for all before. */
 const char *fl_param(fl_env *env, const char *name, const char *default_value);
 int64_t fl_param_int(fl_env *env, const char *name, int64_t default_value);
 double fl_param_double(fl_env *env, const char *name, double default_value);

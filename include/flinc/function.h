@@ -165,7 +165,7 @@ bool fl_running(const fl_context *ctx);
 /* ---- side outputs ---- */
 
 /* A named, typed second output: FL_OUTPUT_TAG(late_hits, Hit); at file scope. Emit with fl_output(ctx, late_hits, &hit),
- * read with fl_side_output(stream, &late_hits). */
+ * read with fl_side_output(stream, late_hits). */
 typedef struct fl_tag {
     const char *name;
     const fl_type *type;
