@@ -116,9 +116,11 @@ static inline uint64_t fl__key_hash(const fl__key *key, const void *value)
     }
     return fl__key_hash_generic(key, value);
 }
-static inline bool fl__key_equal(const fl__key *key, const void *a, const void *b)
+/* class: key->class, a constant where the caller can, so that the comparison is inlined. */
+static inline __attribute__((always_inline)) bool fl__key_equal_class(const fl__key *key, fl__key_class class, const void *a,
+                                                                      const void *b)
 {
-    switch (key->class) {
+    switch (class) {
         case FL__KEY_U64:
             return memcmp(a, b, 8) == 0;
         case FL__KEY_U32:
@@ -129,6 +131,10 @@ static inline bool fl__key_equal(const fl__key *key, const void *a, const void *
             break;
     }
     return fl_compare(key->type, a, b) == 0;
+}
+static inline bool fl__key_equal(const fl__key *key, const void *a, const void *b)
+{
+    return fl__key_equal_class(key, key->class, a, b);
 }
 
 /* Hashes of the keys of all rows of a batch, in one loop. scratch: key->size bytes. */

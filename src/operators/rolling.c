@@ -9,8 +9,6 @@
 #include "state/table.h"
 #include "stream/task.h"
 
-enum { PREFETCH_INDEX = 24, PREFETCH_ENTRY = 12 };
-
 typedef void (*combine_fn)(void *value, const void *in);
 
 typedef struct rolling_operator {
@@ -196,19 +194,17 @@ static inline __attribute__((always_inline)) void roll(rolling_operator *self, c
     const int64_t *timestamps = fl__batch_has(batch, FL__COLUMN_TIMESTAMP) ? fl__batch_timestamps(batch) : NULL;
     const char *row = fl__batch_rows(batch);
     uint32_t n = batch->count, size = batch->row_size, field = config->field_offset, value_offset = self->value_offset;
-    bool large = fl__table_is_large(table);
+    char *candidates[FL__TABLE_BLOCK];
     for (uint32_t i = 0; i < n; i++, row += size) {
-        if (large) {
-            if (i + PREFETCH_INDEX < n)
-                fl__table_prefetch(table, hashes[i + PREFETCH_INDEX]);
-            if (i + PREFETCH_ENTRY < n)
-                fl__table_prefetch_entry(table, hashes[i + PREFETCH_ENTRY]);
-        }
-        bool inserted;
+        uint32_t in_block = i % FL__TABLE_BLOCK;
+        if (in_block == 0)
+            fl__table_candidates(table, hashes + i, n - i < FL__TABLE_BLOCK ? n - i : FL__TABLE_BLOCK, n - i,
+                                 fl__table_is_large(table), candidates);
         const void *k = fl__key_of(key, row, self->key_scratch);
-        uint32_t ref = fl__table_find_class(table, class, hashes[i], k, true, &inserted);
-        char *entry = fl__table_entry(table, ref);
-        fl__table_touch(table, ref);
+        char *entry = candidates[in_block];
+        bool inserted = false;
+        if (FL_UNLIKELY(!entry || !fl__key_equal_class(key, class, entry + table->key_offset, k)))
+            entry = fl__table_get_class(table, class, hashes[i], k, &inserted);
         char *value = entry + value_offset;
         if (FL_UNLIKELY(inserted)) {
             start(self, entry, row);
@@ -310,19 +306,18 @@ static fl_status combine_by_user(fl__operator *op, const fl__batch *batch, bool 
     const int64_t *timestamps = fl__batch_has(batch, FL__COLUMN_TIMESTAMP) ? fl__batch_timestamps(batch) : NULL;
     const char *row = fl__batch_rows(batch);
     uint32_t n = batch->count, value_size = op->spec->out->size;
-    bool large = fl__table_is_large(table);
+    char *candidates[FL__TABLE_BLOCK];
     for (uint32_t i = 0; i < n && !*failed; i++, row += batch->row_size) {
-        if (large) {
-            if (i + PREFETCH_INDEX < n)
-                fl__table_prefetch(table, hashes[i + PREFETCH_INDEX]);
-            if (i + PREFETCH_ENTRY < n)
-                fl__table_prefetch_entry(table, hashes[i + PREFETCH_ENTRY]);
-        }
-        bool inserted;
+        uint32_t in_block = i % FL__TABLE_BLOCK;
+        if (in_block == 0)
+            fl__table_candidates(table, hashes + i, n - i < FL__TABLE_BLOCK ? n - i : FL__TABLE_BLOCK, n - i,
+                                 fl__table_is_large(table), candidates);
         const void *k = fl__key_of(key, row, self->key_scratch);
-        uint32_t ref = fl__table_find_class(table, table->key.class, hashes[i], k, true, &inserted);
-        char *entry = fl__table_entry(table, ref), *value = entry + self->value_offset;
-        fl__table_touch(table, ref);
+        char *entry = candidates[in_block];
+        bool inserted = false;
+        if (FL_UNLIKELY(!entry || !fl__key_equal(key, entry + table->key_offset, k)))
+            entry = fl__table_get_class(table, table->key.class, hashes[i], k, &inserted);
+        char *value = entry + self->value_offset;
         if (timestamps)
             op->ctx.timestamp = out->timestamp = timestamps[i];
         op->ctx.key = k;

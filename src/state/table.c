@@ -35,7 +35,7 @@ static void set_slots(fl__table *table, uint64_t slots)
     table->slots = alloc_large(table->memory, slots * sizeof *table->slots);
     memset(table->slots, 0, slots * sizeof *table->slots);
     table->mask = slots - 1;
-    table->grow_at = slots / 4 * 3;
+    table->grow_at = slots <= 16384 ? slots / 4 : slots / 2;
 }
 
 void fl__table_init(fl__table *table, fl__memory *memory, const fl__key *key, uint32_t entry_size, uint32_t key_offset,

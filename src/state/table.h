@@ -93,6 +93,43 @@ static inline void fl__table_prefetch_entry(const fl__table *table, uint64_t has
         }
     }
 }
+/* Look-ups by the block: first the candidates of all rows of a block, whose loads do not wait for each other, then the
+ * work on each. candidates[i] is the entry with the first matching tag, marked as changed, its key not compared yet; NULL
+ * when there is none: then go through fl__table_find_class, as after a comparison that fails. hashes: of count rows,
+ * ahead of them up to `left` in all. Compared with one look-up after the other a keyed sum over 1e3 keys takes a third
+ * less, over 1e6 keys two thirds. */
+enum { FL__TABLE_BLOCK = 32 };
+static inline __attribute__((always_inline)) void fl__table_candidates(fl__table *table, const uint64_t *hashes,
+                                                                       uint32_t count, uint32_t left, bool is_large,
+                                                                       char **candidates)
+{
+    const uint64_t *slots = table->slots;
+    fl__page *pages = table->pages;
+    uint64_t mask = table->mask;
+    uint32_t slot_bits = table->slot_bits, slot_mask = (1u << slot_bits) - 1, entry_size = table->entry_size;
+    if (is_large) {
+        uint32_t ahead = left - count < FL__TABLE_BLOCK ? left - count : FL__TABLE_BLOCK;
+        for (uint32_t i = 0; i < ahead; i++)
+            __builtin_prefetch(&slots[(uint32_t)hashes[count + i] & mask]);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t tag = (uint32_t)hashes[i];
+        uint64_t at = tag & mask, slot = slots[at];
+        while (slot >> 32 != tag && (uint32_t)slot != 0)
+            slot = slots[at = (at + 1) & mask];
+        if (FL_UNLIKELY((uint32_t)slot == 0)) {
+            candidates[i] = NULL;
+            continue;
+        }
+        uint32_t ref = (uint32_t)slot - 1;
+        fl__page *page = &pages[ref >> slot_bits];
+        page->changed = 1;
+        candidates[i] = page->entries + (size_t)(ref & slot_mask) * entry_size;
+        if (is_large)
+            __builtin_prefetch(candidates[i], 1);
+    }
+}
+
 /* Is prefetching worth its instructions? Not while the table fits the caches. */
 static inline bool fl__table_is_large(const fl__table *table)
 {
@@ -118,28 +155,21 @@ static inline __attribute__((always_inline)) uint32_t fl__table_find_class(fl__t
         if (slot >> 32 == tag) {
             uint32_t ref = (uint32_t)slot - 1;
             const char *k = fl__table_entry(table, ref) + table->key_offset;
-            bool equal;
-            switch (class) {
-                case FL__KEY_U64:
-                    equal = memcmp(k, key, 8) == 0;
-                    break;
-                case FL__KEY_U32:
-                    equal = memcmp(k, key, 4) == 0;
-                    break;
-                case FL__KEY_STRING:
-                    equal = fl_string_equal(*(const fl_string *)(const void *)k, *(const fl_string *)key);
-                    break;
-                default:
-                    equal = fl_compare(table->key.type, k, key) == 0;
-                    break;
-            }
-            if (equal) {
+            if (fl__key_equal_class(&table->key, class, k, key)) {
                 if (inserted)
                     *inserted = false;
                 return ref;
             }
         }
     }
+}
+/* The entry, made when missing and marked as changed. */
+static inline __attribute__((always_inline)) char *fl__table_get_class(fl__table *table, fl__key_class class, uint64_t hash,
+                                                                       const void *key, bool *inserted)
+{
+    uint32_t ref = fl__table_find_class(table, class, hash, key, true, inserted);
+    table->pages[ref >> table->slot_bits].changed = 1;
+    return fl__table_entry(table, ref);
 }
 /* The same with the class looked up. Returns the entry, or NULL. */
 static inline char *fl__table_find(fl__table *table, uint64_t hash, const void *key)
