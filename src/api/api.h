@@ -42,6 +42,8 @@ struct fl_env {
     struct fl__job_result *result;
     char *error_text;
     _Atomic int cancelled;
+    _Atomic int job_readers;   /* threads and signal handlers that look at `running` now */
+    bool is_executed;          /* the graph was run: the next operator begins a new one */
     const struct fl__simulation *simulation; /* run by one thread from a seed; NULL */
     const struct fl__substitution *substitutions; /* test kit: sources and sinks put in from outside */
     int64_t auto_watermark_interval_ms, buffer_timeout_ms, record_bytes_max;
@@ -80,6 +82,8 @@ bool fl__stream_failed(const fl_stream *s);
 const fl_field *fl__api_field(fl_stream *in, const char *call, const char *name, int index, uint32_t *offset, fl_where where);
 /* A copy of *s in the arena. */
 fl_stream *fl__stream_copy(const fl_stream *s);
+/* Begins a new graph, after the last one was executed; configuration stays. */
+void fl__env_new_graph(fl_env *env);
 void *fl__env_alloc(fl_env *env, size_t size);
 
 /* Cancels the running job: async-signal-safe. fl_execute returns FL_ERROR_CANCELLED. */

@@ -37,6 +37,16 @@ fl_env *fl_env_new(int argc, char **argv)
     return env;
 }
 
+void fl__env_new_graph(fl_env *env)
+{
+    int parallelism = env->graph.default_parallelism, max_parallelism = env->graph.default_max_parallelism;
+    fl__graph_init(&env->graph, &env->arena, &env->error);
+    env->graph.default_parallelism = parallelism;
+    env->graph.default_max_parallelism = max_parallelism;
+    env->is_executed = false;
+    apply_config(env);
+}
+
 void fl_env_free(fl_env *env)
 {
     if (!env)

@@ -58,6 +58,8 @@ static size_t state_count(const fl_options *options)
 
 static fl__node *add_node(fl_env *env, const fl__new_operator *what)
 {
+    if (env->is_executed)
+        fl__env_new_graph(env);
     const fl_options *options = what->options ? what->options : &no_options;
     size_t states = state_count(options);
     fl__operator_spec spec = {

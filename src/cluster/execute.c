@@ -11,6 +11,27 @@ static int plan_only(fl_env *env)
     return (int)fl__graph_chain(&env->graph);
 }
 
+/* The running job, for threads and signal handlers; paired with leave_job, between them the job stays. */
+static fl__job *enter_job(fl_env *env)
+{
+    atomic_fetch_add(&env->job_readers, 1);
+    return atomic_load(&env->running);
+}
+
+static void leave_job(fl_env *env)
+{
+    atomic_fetch_sub(&env->job_readers, 1);
+}
+
+/* Readers that came before the store are waited for, those that come after it see NULL. They stay for microseconds, and
+ * a signal handler cannot be waited for by the thread that it interrupts: it ends first. */
+static void hide_job(fl_env *env)
+{
+    atomic_store(&env->running, NULL);
+    while (atomic_load(&env->job_readers) > 0)
+        fl__thread_yield();
+}
+
 int fl_execute(fl_env *env, const char *job_name)
 {
     const char *configured = fl__config_text(env->config, FL__OPTION_PIPELINE_NAME);
@@ -29,7 +50,7 @@ int fl_execute(fl_env *env, const char *job_name)
     if (atomic_load(&env->cancelled))
         fl__job_cancel(&job);
     fl_status status = env->simulation ? fl__job_run_simulated(&job, env->simulation) : fl__job_run_threads(&job);
-    atomic_store(&env->running, NULL);
+    hide_job(env);
     env->result = fl__arena_alloc(&env->arena, sizeof *env->result);
     fl__job_summarize(&job, env->result);
     for (uint32_t i = 0; i < env->result->accumulators.count; i++) {
@@ -40,28 +61,26 @@ int fl_execute(fl_env *env, const char *job_name)
     if (status != FL_OK)
         fl__error_move(&env->error, &job.error);
     fl__job_release(&job);
+    env->is_executed = true;
     return (int)status;
 }
 
 void fl__env_cancel(fl_env *env)
 {
     atomic_store(&env->cancelled, 1);
-    fl__job *job = atomic_load(&env->running);
+    fl__job *job = enter_job(env);
     if (job)
         fl__job_cancel(job);
+    leave_job(env);
 }
 
-void fl__env_progress(fl_env *env, fl__progress *progress)
+static void measure(const fl__job *job, fl__progress *progress)
 {
-    *progress = (fl__progress){.watermark = FL_TIME_MIN};
-    fl__job *job = atomic_load(&env->running);
-    if (!job)
-        return;
     progress->is_running = true;
     progress->elapsed_ms = (fl__os_monotonic_ns(&fl__os_linux) - job->started_ns) / 1000000;
     fl_time low = FL_TIME_MAX;
     for (uint32_t t = 0; t < job->task_count; t++) {
-        fl__task *task = &job->tasks[t];
+        const fl__task *task = &job->tasks[t];
         if (task->operators[0]->class->poll)
             progress->records_in += (int64_t)atomic_load_explicit(&task->metrics.rows_in, memory_order_relaxed);
         if (task->writer_count)
@@ -72,6 +91,15 @@ void fl__env_progress(fl_env *env, fl__progress *progress)
             low = watermark;
     }
     progress->watermark = low == FL_TIME_MAX ? FL_TIME_MIN : low;
+}
+
+void fl__env_progress(fl_env *env, fl__progress *progress)
+{
+    *progress = (fl__progress){.watermark = FL_TIME_MIN};
+    fl__job *job = enter_job(env);
+    if (job)
+        measure(job, progress);
+    leave_job(env);
 }
 
 int64_t fl_result_runtime_ms(const fl_env *env)

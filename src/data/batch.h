@@ -81,6 +81,16 @@ static inline bool fl__batch_has(const fl__batch *batch, uint32_t column)
 {
     return (batch->columns & column) != 0;
 }
+/* Sanitizer builds overwrite the rows and heap of a batch that is done with, so that a user function that kept a pointer
+ * into it reads garbage at once and not only when the batch is filled again. */
+static inline void fl__batch_spoil(fl__batch *batch)
+{
+#if defined(__SANITIZE_ADDRESS__)
+    memset((char *)batch + batch->rows_offset, 0xa5, batch->size - batch->rows_offset);
+#else
+    (void)batch;
+#endif
+}
 /* Bytes free between rows and heap. */
 static inline size_t fl__batch_room(const fl__batch *batch)
 {

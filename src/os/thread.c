@@ -64,3 +64,8 @@ int fl__thread_processors(void)
     int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : (int)sysconf(_SC_NPROCESSORS_ONLN);
     return n > 0 ? n : 1;
 }
+
+void fl__thread_yield(void)
+{
+    sched_yield();
+}

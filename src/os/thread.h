@@ -25,6 +25,9 @@ void fl__thread_join(fl__thread *thread);
 /* Blocks (or unblocks) the signals that end a program (INT, TERM, HUP) in the calling thread and those it starts. */
 void fl__thread_block_signals(bool block);
 
+/* Lets others run. */
+void fl__thread_yield(void);
+
 /* Processors this process may run on, ≥ 1. */
 int fl__thread_processors(void);
 

@@ -163,6 +163,7 @@ void fl__channel_return(fl__channel *channel, fl__batch *batch)
         fl__batch_free(batch);
         return;
     }
+    fl__batch_spoil(batch);
     channel->returned[head & (channel->return_capacity - 1)] = batch;
     atomic_store_explicit(&channel->return_head, head + 1, memory_order_release);
 }

@@ -33,10 +33,12 @@ static void sync_count(fl__output *out)
 
 static void renew_batch(fl__output *out)
 {
-    if (out->give_to)
+    if (out->give_to) {
         out->batch = fl__channel_take_batch(out->give_to->lanes[0].channel);
-    else
+    } else {
+        fl__batch_spoil(out->batch);
         fl__batch_clear(out->batch);
+    }
     start_batch(out);
 }
 
