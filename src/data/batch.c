@@ -1,19 +1,18 @@
 #include "data/batch.h"
 
 #include "base/error.h"
-#include "data/value.h"
+#include "data/batch_internal.h"
 
 enum { BATCH_ALIGN = 64 };
 
-static size_t align_up(size_t n, size_t align)
+static uint64_t align_up(uint64_t n, uint64_t align)
 {
     return (n + align - 1) & ~(align - 1);
 }
 
-/* Sets the offsets for this many rows; returns where the rows begin. */
-static size_t lay_out(fl__batch *batch, const fl_type *type, uint32_t columns, size_t capacity)
+uint64_t fl__batch_lay_out(fl__batch *batch, const fl_type *type, uint32_t columns, uint64_t capacity)
 {
-    size_t at = sizeof *batch;
+    uint64_t at = sizeof *batch;
     batch->columns = columns;
     batch->row_size = type->size;
     batch->timestamps_offset = (uint32_t)at;
@@ -39,7 +38,7 @@ static fl__batch *allocate(fl__memory *memory, const fl_type *type, uint32_t col
 {
     fl__batch *batch = fl__alloc_aligned(memory, BATCH_ALIGN, size);
     memset(batch, 0, sizeof *batch);
-    size_t rows = lay_out(batch, type, columns, capacity);
+    uint64_t rows = fl__batch_lay_out(batch, type, columns, capacity);
     fl_assert(rows + capacity * type->size <= size);
     batch->size = (uint32_t)size;
     batch->base = (uint64_t)(uintptr_t)batch;

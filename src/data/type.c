@@ -192,6 +192,8 @@ static fl_status check_type(const fl_type *type, bool is_element, unsigned depth
             type->align, is_element ? "elements of arrays and maps at most to 8" : "at most 64 work");
     if (type->kind != FL_KIND_ROW)
         return check_shape(fl__shape_of(type), depth - 1, error);
+    if (type->field_count == 0 || (type->field_count == 1 && fl__type_nulls(type)))
+        return fl__error_set(error, FL_ERROR_INVALID, "%s lists no members", type->name);
     if (type->field_count > 64)
         return fl__error_set(error, FL_ERROR_INVALID, "%s lists %u members; at most 64 work", type->name, type->field_count);
     unsigned nulls = 0;

@@ -1,6 +1,6 @@
 /* Values and what they point to: copied into a batch (adopt), owned piece by piece in a state's heap (own, settle,
  * drop). Rows without pointers and rows with strings only have loops of their own; everything else is a walk. */
-#include "data/value.h"
+#include "data/batch_internal.h"
 
 #include <stdlib.h>
 

@@ -1,6 +1,7 @@
-/* A walk over the pieces of a value: the runs of bytes that it points to, outside of its struct. */
-#ifndef FL_DATA_VALUE_H
-#define FL_DATA_VALUE_H
+/* What the files about batches share. Above all a walk over the pieces of a value: the runs of bytes that it points to,
+ * outside of its struct. */
+#ifndef FL_DATA_BATCH_INTERNAL_H
+#define FL_DATA_BATCH_INTERNAL_H
 
 #include "data/batch.h"
 #include "data/type.h"
@@ -20,6 +21,10 @@ typedef struct fl__walk {
 /* Visits all pieces of the value in the order of its fields; false when the visitor said so. Null fields and elements
  * have no pieces. */
 bool fl__walk_value(const fl__walk *walk, const fl_type *type, void *value);
+
+/* Sets columns, offsets and capacity of a batch of this many rows; returns where the rows begin (which is more than 32
+ * bits hold when capacity is nonsense). */
+uint64_t fl__batch_lay_out(fl__batch *batch, const fl_type *type, uint32_t columns, uint64_t capacity);
 
 static inline size_t fl__align8(size_t n)
 {
