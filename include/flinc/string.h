@@ -44,7 +44,7 @@ static inline size_t fl_string_length(fl_string s)
 /* A pointer to the bytes (not terminated); valid as long as *s is neither moved nor changed. */
 static inline const char *fl_string_data(const fl_string *s)
 {
-    return s->length <= FL_STRING_INLINE ? s->prefix : s->bytes;
+    return s->length <= FL_STRING_INLINE ? (const char *)s + offsetof(fl_string, prefix) : s->bytes;
 }
 
 /* A string of these bytes. Short ones are copied into the value, longer ones borrow data. length ≤ FL_STRING_MAX; data

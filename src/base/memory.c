@@ -5,6 +5,16 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+/* Under the address sanitizer what is free in a slab is poisoned, so that it sees a use after fl__heap_free. */
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#define POISON(p, size) __asan_poison_memory_region(p, size)
+#define UNPOISON(p, size) __asan_unpoison_memory_region(p, size)
+#else
+#define POISON(p, size) ((void)(p), (void)(size))
+#define UNPOISON(p, size) ((void)(p), (void)(size))
+#endif
+
 fl__memory fl__memory_process = {.name = "process"};
 
 void fl__memory_init(fl__memory *memory, const char *name, fl__memory *parent, int64_t limit)
@@ -135,6 +145,7 @@ char *fl__arena_strdup(fl__arena *arena, const char *text)
 
 char *fl__arena_printf(fl__arena *arena, const char *format, ...)
 {
+    fl_assert(format);
     va_list args, again;
     va_start(args, format);
     va_copy(again, args);
@@ -155,6 +166,7 @@ struct fl__heap {
     fl__memory *memory;
     fl__arena_chunk *slabs;
     char *cursor, *end;
+    size_t live;
     void *free_cells[HEAP_CLASSES + 1];
     struct heap_large {
         struct heap_large *next, *previous;
@@ -186,47 +198,72 @@ void fl__heap_free_all(fl__heap *heap)
     }
     for (fl__arena_chunk *c = heap->slabs, *next; c; c = next) {
         next = c->next;
+        UNPOISON(c, c->size);
         fl__free(heap->memory, c, c->size);
     }
     fl__free(heap->memory, heap, sizeof *heap);
 }
 
+/* The class of a size: its number of 16-byte units, 1 at least. */
+static inline size_t class_of(size_t size)
+{
+    return size ? (size + HEAP_CLASS_BYTES - 1) / HEAP_CLASS_BYTES : 1;
+}
+
+static void push_free_cell(fl__heap *heap, void *cell, size_t class)
+{
+    memcpy(cell, &heap->free_cells[class], sizeof(void *));
+    heap->free_cells[class] = cell;
+    POISON(cell, class * HEAP_CLASS_BYTES);
+}
+
+static void *alloc_large(fl__heap *heap, size_t size)
+{
+    large_cell *cell = fl__alloc(heap->memory, sizeof *cell + size);
+    cell->size = sizeof *cell + size;
+    cell->link.next = heap->large.next;
+    cell->link.previous = &heap->large;
+    cell->link.next->previous = &cell->link;
+    heap->large.next = &cell->link;
+    return cell + 1;
+}
+
+static void new_slab(fl__heap *heap)
+{
+    size_t rest = (size_t)(heap->end - heap->cursor) / HEAP_CLASS_BYTES;
+    if (rest) { /* the old slab's rest becomes a free cell of its class */
+        UNPOISON(heap->cursor, rest * HEAP_CLASS_BYTES);
+        push_free_cell(heap, heap->cursor, rest);
+    }
+    fl__arena_chunk *slab = fl__alloc(heap->memory, sizeof *slab + HEAP_SLAB_BYTES);
+    slab->size = sizeof *slab + HEAP_SLAB_BYTES;
+    slab->next = heap->slabs;
+    heap->slabs = slab;
+    heap->cursor = slab->data;
+    heap->end = slab->data + HEAP_SLAB_BYTES;
+    POISON(slab->data, HEAP_SLAB_BYTES);
+}
+
 void *fl__heap_alloc(fl__heap *heap, size_t size)
 {
-    size_t class = (size + HEAP_CLASS_BYTES - 1) / HEAP_CLASS_BYTES;
-    if (class > HEAP_CLASSES) {
-        large_cell *cell = fl__alloc(heap->memory, sizeof *cell + size);
-        cell->size = sizeof *cell + size;
-        cell->link.next = heap->large.next;
-        cell->link.previous = &heap->large;
-        cell->link.next->previous = &cell->link;
-        heap->large.next = &cell->link;
-        return cell + 1;
-    }
-    if (!class)
-        class = 1;
+    size_t class = class_of(size), bytes = class * HEAP_CLASS_BYTES;
+    heap->live += bytes;
+    if (class > HEAP_CLASSES)
+        return alloc_large(heap, size);
     void *p = heap->free_cells[class];
     if (p) {
+        UNPOISON(p, bytes);
         memcpy(&heap->free_cells[class], p, sizeof(void *));
-        return p;
+    } else {
+        if ((size_t)(heap->end - heap->cursor) < bytes)
+            new_slab(heap);
+        p = heap->cursor;
+        heap->cursor += bytes;
+        UNPOISON(p, bytes);
     }
-    size_t bytes = class * HEAP_CLASS_BYTES;
-    if ((size_t)(heap->end - heap->cursor) < bytes) {
-        /* the slab's rest becomes a free cell of its class */
-        size_t rest = (size_t)(heap->end - heap->cursor) / HEAP_CLASS_BYTES;
-        if (rest) {
-            memcpy(heap->cursor, &heap->free_cells[rest], sizeof(void *));
-            heap->free_cells[rest] = heap->cursor;
-        }
-        fl__arena_chunk *slab = fl__alloc(heap->memory, sizeof *slab + HEAP_SLAB_BYTES);
-        slab->size = sizeof *slab + HEAP_SLAB_BYTES;
-        slab->next = heap->slabs;
-        heap->slabs = slab;
-        heap->cursor = slab->data;
-        heap->end = slab->data + HEAP_SLAB_BYTES;
-    }
-    p = heap->cursor;
-    heap->cursor += bytes;
+#ifdef __SANITIZE_ADDRESS__
+    POISON((char *)p + size, bytes - size); /* what was not asked for */
+#endif
     return p;
 }
 
@@ -234,7 +271,9 @@ void fl__heap_free(fl__heap *heap, void *p, size_t size)
 {
     if (!p)
         return;
-    size_t class = (size + HEAP_CLASS_BYTES - 1) / HEAP_CLASS_BYTES;
+    size_t class = class_of(size), bytes = class * HEAP_CLASS_BYTES;
+    fl_assert(heap->live >= bytes);
+    heap->live -= bytes;
     if (class > HEAP_CLASSES) {
         large_cell *cell = (large_cell *)p - 1;
         fl_assert(cell->size == sizeof *cell + size);
@@ -243,8 +282,11 @@ void fl__heap_free(fl__heap *heap, void *p, size_t size)
         fl__free(heap->memory, cell, cell->size);
         return;
     }
-    if (!class)
-        class = 1;
-    memcpy(p, &heap->free_cells[class], sizeof(void *));
-    heap->free_cells[class] = p;
+    UNPOISON(p, bytes);
+    push_free_cell(heap, p, class);
+}
+
+size_t fl__heap_live(const fl__heap *heap)
+{
+    return heap->live;
 }

@@ -58,5 +58,7 @@ fl__heap *fl__heap_new(fl__memory *memory);
 void fl__heap_free_all(fl__heap *heap); /* the heap too */
 void *fl__heap_alloc(fl__heap *heap, size_t size);
 void fl__heap_free(fl__heap *heap, void *p, size_t size); /* the size asked for; p NULL: nothing */
+/* Bytes allocated and not freed, in whole size classes. */
+size_t fl__heap_live(const fl__heap *heap);
 
 #endif

@@ -34,8 +34,9 @@ static bool check_string(struct checking *c, const fl_string *s)
         uint64_t offset = s->length <= FL_STRING_MAX ? check_piece(c, s->bytes, s->length, 1) : 0;
         return offset != 0 && memcmp((const char *)c->batch + offset, s->prefix, sizeof s->prefix) == 0;
     }
+    const char *bytes = fl_string_data(s);
     for (uint32_t i = s->length; i < FL_STRING_INLINE; i++)
-        if (s->prefix[i] != 0)
+        if (bytes[i] != 0)
             return false;
     return true;
 }

@@ -1,7 +1,5 @@
 #include "data/decimal.h"
 
-#include <math.h>
-
 static fl_decimal make(fl__int128 unscaled, uint8_t precision, uint8_t scale)
 {
     fl_decimal d;
@@ -79,7 +77,11 @@ static fl__int128 power_of_ten(unsigned n)
 
 double fl_decimal_to_double(fl_decimal d)
 {
-    return (double)((long double)fl__decimal_unscaled(&d) / powl(10.0L, d.scale));
+    char buffer[FL__DECIMAL_TEXT];
+    double value = 0;
+    fl_string text = fl_string_of(buffer, fl__decimal_format(&d, buffer));
+    fl_string_to_double(&text, &value); /* rounds correctly, and is fast for what fits 53 bits */
+    return value;
 }
 
 bool fl_decimal_from_string(const fl_string *s, uint8_t precision, uint8_t scale, fl_decimal *out)

@@ -62,7 +62,7 @@ static void put_hex(struct text *text, const char *data, size_t length)
 
 /* ---- floating point: Java's Double.toString and Float.toString ---- */
 
-/* A number as digits d.ddd × 10^exponent, without trailing zeros but at least two digits. */
+/* A number as digits d.ddd × 10^exponent. */
 struct digits {
     char digits[20];
     int count, exponent;
@@ -79,8 +79,12 @@ static void round_to(double x, int count, struct digits *out)
         if (*p >= '0' && *p <= '9') /* the point is another character in other locales */
             out->digits[out->count++] = *p;
     out->exponent = atoi(p + 1);
-    while (out->count > 2 && out->digits[out->count - 1] == '0')
-        out->count--;
+}
+
+static void strip_zeros(struct digits *d, int least)
+{
+    while (d->count > least && d->digits[d->count - 1] == '0')
+        d->count--;
 }
 
 static double value_of(const struct digits *d, bool is_float)
@@ -114,17 +118,17 @@ static void shortest(double x, bool is_float, struct digits *out)
     /* Below a power of two numbers lie closer, so that the nearest text may fail where the one above does not. */
     int unused;
     bool power_of_two = frexp(x, &unused) == 0.5;
-    for (int count = from; count < last; count++) {
+    for (int count = from; count <= last; count++) {
         round_to(x, count, out);
-        if (value_of(out, is_float) == x)
-            return;
-        if (power_of_two && out->count == count) {
+        bool found = count == last || value_of(out, is_float) == x;
+        if (!found && power_of_two) {
             next_up(out);
-            if (value_of(out, is_float) == x)
-                return;
+            found = value_of(out, is_float) == x;
         }
+        if (found)
+            break;
     }
-    round_to(x, last, out);
+    strip_zeros(out, 2);
 }
 
 static void put_floating(struct text *text, double x, bool is_float)
@@ -157,8 +161,7 @@ static void put_floating(struct text *text, double x, bool is_float)
         return;
     }
     /* Two digits were wanted to choose the nearest; in plain form a zero at the end is not printed. */
-    while (d.count > 1 && d.digits[d.count - 1] == '0')
-        d.count--;
+    strip_zeros(&d, 1);
     if (d.exponent < 0) {
         put(text, "0.000", (size_t)(1 - d.exponent));
         put(text, d.digits, (size_t)d.count);
