@@ -6,6 +6,11 @@
 #include <stdio.h>
 
 /* Under the address sanitizer what is free in a slab is poisoned, so that it sees a use after fl__heap_free. */
+#if defined __has_feature
+#if __has_feature(address_sanitizer)
+#define __SANITIZE_ADDRESS__ /* clang's way of saying so */
+#endif
+#endif
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/asan_interface.h>
 #define POISON(p, size) __asan_poison_memory_region(p, size)
@@ -115,7 +120,7 @@ void fl__arena_release(fl__arena *arena)
 
 void *fl__arena_alloc(fl__arena *arena, size_t size)
 {
-    size = (size + 15) & ~(size_t)15;
+    size = size ? (size + 15) & ~(size_t)15 : 16;
     if ((size_t)(arena->end - arena->cursor) < size) {
         size_t data = size > 4080 ? size : 4080;
         fl__arena_chunk *c = fl__alloc_zero(arena->memory, sizeof *c + data);

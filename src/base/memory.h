@@ -45,7 +45,7 @@ typedef struct fl__arena {
 
 void fl__arena_init(fl__arena *arena, fl__memory *memory);
 void fl__arena_release(fl__arena *arena);
-/* Zeroed, aligned to 16. */
+/* Zeroed, aligned to 16, never NULL. */
 void *fl__arena_alloc(fl__arena *arena, size_t size);
 char *fl__arena_strdup(fl__arena *arena, const char *text); /* NULL gives NULL */
 char *fl__arena_printf(fl__arena *arena, const char *format, ...) FL_PRINTF(2, 3);

@@ -66,7 +66,8 @@ static inline const void *fl__key_of(const fl__key *key, const void *row, void *
     return scratch;
 }
 
-/* 64 bits in, 64 well mixed bits out (the finalizer of SplitMix64, by Steele, Lea and Flood 2014). */
+/* 64 bits in, 64 well mixed bits out, one to one: xor-shifts and multiplications in turn, the form of MurmurHash3's
+ * finalizer (Appleby 2011). Three xor-shifts by half a word and one constant: what is enough for tables and key groups. */
 static inline uint64_t fl__mix64(uint64_t x)
 {
     x ^= x >> 32;
