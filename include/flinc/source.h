@@ -15,7 +15,7 @@ typedef struct fl_source_options {
     double rate;              /* generator: records per second over all subtasks; 0: as fast as possible */
     int64_t count;            /* generator: records over all subtasks; 0: without end */
     const char *delimiter;    /* text: default "\n" (a "\r" before it is cut off) */
-    int max_retries;          /* socket: connection attempts after the first that fails or breaks; -1: for ever; 0: none */
+    int max_retries;          /* socket: new connections after one that ended or failed; -1: for ever; 0: none */
     fl_duration retry_every;  /* socket: default 500 ms */
     fl_duration monitor_every; /* files: look for new files and appended lines so often; 0: read once and end */
     size_t line_bytes_max;    /* text: a longer line is an error; default 16 MiB, at most 1 GiB */
@@ -44,12 +44,13 @@ fl_stream *fl__generate(fl_env *env, fl_function f, const fl_type *type, const f
 #define fl_generate(env, f, T, ...) fl__generate((env), (f), FL_TYPE(T), FL__SOURCE(__VA_ARGS__))
 
 fl_stream *fl__socket_text(fl_env *env, const char *host, int64_t port, const fl_source_options *options);
-/* Lines (fl_string) from a TCP server; one subtask. The end of the connection is the end of input, unless .max_retries. */
+/* Lines (fl_string) from a TCP server; one subtask. The end of the connection is the end of input, unless
+ * .max_retries. */
 #define fl_socket_text(env, host, port, ...) fl__socket_text((env), (host), (port), FL__SOURCE(__VA_ARGS__))
 
 fl_stream *fl__read_text(fl_env *env, const char *path, const fl_source_options *options);
-/* Lines (fl_string) of a file, of all files of a folder (recursively; names that start with . or _ are left out), or of a
- * glob. Large files are split over the subtasks at line ends; .gz and .zst are unpacked (one subtask each). */
+/* Lines (fl_string) of a file, of all files of a folder (recursively; names that start with . or _ are left out), or of
+ * a glob. Large files are split over the subtasks at line ends; .gz and .zst are unpacked (one subtask each). */
 #define fl_read_text(env, path, ...) fl__read_text((env), (path), FL__SOURCE(__VA_ARGS__))
 
 fl_stream *fl__add_source(fl_env *env, fl_function run, const fl_type *type, const fl_source_options *options);
@@ -60,14 +61,16 @@ fl_stream *fl__add_source(fl_env *env, fl_function run, const fl_type *type, con
 /* ---- poll sources: for connectors ---- */
 
 /* A source that is asked for records by the task's thread and never blocks. Splits are dealt out by the coordinator
- * (fl__enumerate of one subtask in the embedded mode): split i goes to subtask i mod parallelism unless they are pulled. */
+ * (fl__enumerate of one subtask in the embedded mode): split i goes to subtask i mod parallelism unless they are
+ * pulled. */
 typedef struct fl_source_class {
     const char *name;
     size_t instance_size; /* self: zeroed, one per subtask */
     /* fl_arg(ctx) is .arg, fl_self(ctx) the instance. Failures: fl_fail(ctx, …). */
     void (*open)(fl_context *ctx);
     /* Collects some records (a batch's worth at most, when that is possible) and says FL_OK: more at once; FL_AGAIN:
-     * nothing now, call again when the descriptor given by fl_wait_fd is readable or at fl_wait_until; FL_DONE: the end. */
+     * nothing now, call again when the descriptor given by fl_wait_fd is readable or at fl_wait_until; FL_DONE: the
+     * end. */
     fl_status (*poll)(fl_collector *out, fl_context *ctx);
     void (*close)(fl_context *ctx);
 } fl_source_class;

@@ -2,8 +2,8 @@
  *
  * A field is put in quotes when it holds the separator, a quote, a carriage return or a line feed, and a quote in it is
  * doubled. Null is an empty field and the empty string is "" in quotes, so that they differ. Numbers are printed as in
- * JSON, dates and times too (timestamps with a space); nested rows, arrays and maps are the text of their JSON. A type that
- * is no row has one field. Bytes of strings are written as they are. */
+ * JSON, dates and times too (timestamps with a space); nested rows, arrays and maps are the text of their JSON. A type
+ * that is no row has one field. Bytes of strings are written as they are. */
 #ifndef FL_FORMATS_CSV_H
 #define FL_FORMATS_CSV_H
 

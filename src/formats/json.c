@@ -96,7 +96,8 @@ static void write_base64(fl__text *text, const unsigned char *p, size_t length)
     if (length > 0) {
         uint32_t bits = (uint32_t)p[0] << 16 | (length == 2 ? (uint32_t)p[1] << 8 : 0);
         fl__text_append(text,
-            (char[]){ digits[bits >> 18], digits[bits >> 12 & 63], length == 2 ? digits[bits >> 6 & 63] : '=', '=' }, 4);
+            (char[]){ digits[bits >> 18], digits[bits >> 12 & 63], length == 2 ? digits[bits >> 6 & 63] : '=', '=' },
+            4);
     }
     fl__text_char(text, '"');
 }
@@ -216,8 +217,8 @@ static void write_row(fl__text *text, const fl_type *type, const char *row, cons
     fl__text_char(text, '}');
 }
 
-static void write_element(
-    fl__text *text, fl__shape shape, const void *data, const uint64_t *nulls, uint32_t i, const fl__json_options *options)
+static void write_element(fl__text *text, fl__shape shape, const void *data, const uint64_t *nulls, uint32_t i,
+    const fl__json_options *options)
 {
     if (fl__bit(nulls, i))
         write_null(text);

@@ -66,10 +66,10 @@ fl_stream *fl__from_collection(
     config->rows = copy_rows(env, type, rows, count);
     config->count = count;
     return fl__add_source_operator(env, &(fl__new_operator){
-        .class = &collection_class,
-        .out = type,
-        .options = (const fl_options *)options,
-        .config = config,
-        .not_parallel = true,
-    });
+                                            .class = &collection_class,
+                                            .out = type,
+                                            .options = (const fl_options *)options,
+                                            .config = config,
+                                            .not_parallel = true,
+                                        });
 }

@@ -18,7 +18,7 @@ fl_stream *fl__discard(fl_stream *in, const fl_sink_options *options)
     if (fl__stream_failed(in))
         return in;
     return fl__add_operator(in, &(fl__new_operator){
-        .class = &discard_class,
-        .options = (const fl_options *)options,
-    });
+                                    .class = &discard_class,
+                                    .options = (const fl_options *)options,
+                                });
 }

@@ -1,9 +1,10 @@
 /* Watches files for a source that never ends: which of them have grown, and from where they are to be read on.
  *
  * Every subtask looks for itself and takes the files whose path's hash is its own, so that a file always has the same
- * reader and nothing needs to be dealt out. A file is known by its path; its entry says up to where its lines were taken.
- * A line is taken when its delimiter is there. A file that has become shorter was written anew: it is read from the start.
- * A packed file is read once, whole, when two looks in a row have found it unchanged: it may be still being written. */
+ * reader and nothing needs to be dealt out. A file is known by its path; its entry says up to where its lines were
+ * taken. A line is taken when its delimiter is there. A file that has become shorter was written anew: it is read from
+ * the start. A packed file is read once, whole, when two looks in a row have found it unchanged: it may be still being
+ * written. */
 #ifndef FL_CONNECTORS_FILE_MONITOR_H
 #define FL_CONNECTORS_FILE_MONITOR_H
 
@@ -16,7 +17,7 @@ typedef struct fl__watched {
     int64_t offset;         /* where the first line begins that was not taken */
     bool is_due;            /* to be read now */
     bool is_packed, is_known_kind, is_done;
-    bool was_shortened;     /* since the last look: for a notice */
+    bool was_shortened; /* since the last look: for a notice */
 } fl__watched;
 
 typedef struct fl__monitor {

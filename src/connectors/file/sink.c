@@ -1,7 +1,8 @@
 /* fl_write_text, fl_write_csv, fl_write_json: rows as lines of a file, or of one file per subtask in a folder.
  *
- * A subtask writes `.NAME.inprogress` and gives it its name when its input has ended, after a sync: NAME is always whole,
- * the old one or the new one. After a failure the unfinished file stays under its dot name; the next run empties it. */
+ * A subtask writes `.NAME.inprogress` and gives it its name when its input has ended, after a sync: NAME is always
+ * whole, the old one or the new one. After a failure the unfinished file stays under its dot name; the next run empties
+ * it. */
 #include "api/api.h"
 #include "formats/csv.h"
 #include "formats/json.h"
@@ -70,7 +71,7 @@ static bool is_part_name(const char *name, long *number)
 struct clearing {
     const char *folder;
     const fl__os *os;
-    long above; /* parts with higher numbers go */
+    long above;       /* parts with higher numbers go */
     char foreign[64]; /* a name that is none of ours */
     fl_error *error;
 };
@@ -169,8 +170,8 @@ static fl_status open_sink(fl__operator *op, fl_error *error)
     sink->final = join(sink->folder, "", name, "");
 
     fl__mutex_lock(&folder_mutex);
-    fl_status status = is_parallel ? make_folder(op->task->os, sink->folder, error) :
-                                     fl__folder_make(op->task->os, sink->folder, error);
+    fl_status status = is_parallel ? make_folder(op->task->os, sink->folder, error)
+                                   : fl__folder_make(op->task->os, sink->folder, error);
     fl__mutex_unlock(&folder_mutex);
     if (status == FL_OK)
         status = fl__file_open(&sink->file, op->task->os, sink->unfinished, FL__FILE_WRITE, error);
@@ -341,8 +342,8 @@ fl_stream *fl__write_text(fl_stream *in, const char *path, fl_text_format format
     if (!path || !*path)
         return fl__stream_error(env, options->where, "%s: no path given; name the file to write", call);
     if (!fl__csv_is_separator(separator))
-        return fl__stream_error(env, options->where,
-            "%s: '%c' cannot separate fields; take one like , ; | or a tab", call, separator);
+        return fl__stream_error(
+            env, options->where, "%s: '%c' cannot separate fields; take one like , ; | or a tab", call, separator);
     size_t length = strlen(path);
     while (length > 1 && path[length - 1] == '/')
         length--;
@@ -361,8 +362,8 @@ fl_stream *fl__write_text(fl_stream *in, const char *path, fl_text_format format
         return failed;
     }
     return fl__add_operator(in, &(fl__new_operator){
-        .class = &text_sink_class,
-        .options = (const fl_options *)options,
-        .config = config,
-    });
+                                    .class = &text_sink_class,
+                                    .options = (const fl_options *)options,
+                                    .config = config,
+                                });
 }

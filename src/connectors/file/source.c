@@ -1,5 +1,6 @@
 /* fl_read_text: the lines of files. What is there when the program is built is cut into splits, split i goes to subtask
- * i mod parallelism; or files are watched (monitor.h). Reading blocks the task's thread for as long as the disk takes. */
+ * i mod parallelism; or files are watched (monitor.h). Reading blocks the task's thread for as long as the disk
+ * takes. */
 #include "api/api.h"
 #include "connectors/file/monitor.h"
 #include "connectors/file/splits.h"
@@ -101,9 +102,10 @@ static fl_status open_watched(struct file_source *source, fl_error *error)
     if (file->was_shortened)
         fl__notice(&source->op, "%s has become shorter: it is read from its start", file->path);
     fl_error failure = FL_ERROR_INIT;
-    fl_status status = file->is_packed ?
-        fl__split_reader_open(&source->reader, &(fl__split){ file->path, 0, INT64_MAX, true }, &failure) :
-        fl__split_reader_open_tail(&source->reader, file->path, file->offset, &failure);
+    fl_status status =
+        file->is_packed
+            ? fl__split_reader_open(&source->reader, &(fl__split){ file->path, 0, INT64_MAX, true }, &failure)
+            : fl__split_reader_open_tail(&source->reader, file->path, file->offset, &failure);
     if (status == FL_OK) {
         source->watched = file;
     } else if (!fl__path_exists(source->monitor.os, file->path)) {
@@ -219,9 +221,9 @@ fl_stream *fl__read_text(fl_env *env, const char *path, const fl_source_options 
         return failed;
     }
     return fl__add_source_operator(env, &(fl__new_operator){
-        .class = &file_source_class,
-        .out = FL_TYPE(fl_string),
-        .options = (const fl_options *)options,
-        .config = config,
-    });
+                                            .class = &file_source_class,
+                                            .out = FL_TYPE(fl_string),
+                                            .options = (const fl_options *)options,
+                                            .config = config,
+                                        });
 }

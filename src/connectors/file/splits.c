@@ -169,8 +169,8 @@ fl_status fl__splits_make(fl__splits *splits, const fl__os *os, const fl__paths 
 
 /* ---- lines ---- */
 
-void fl__split_reader_init(fl__split_reader *reader, const fl__os *os, const char *delimiter, size_t line_bytes_max,
-    fl__memory *memory)
+void fl__split_reader_init(
+    fl__split_reader *reader, const fl__os *os, const char *delimiter, size_t line_bytes_max, fl__memory *memory)
 {
     memset(reader, 0, sizeof *reader);
     reader->os = os;
@@ -211,8 +211,7 @@ fl_status fl__split_reader_open(fl__split_reader *reader, const fl__split *split
 
 fl_status fl__split_reader_open_tail(fl__split_reader *reader, const char *path, int64_t start, fl_error *error)
 {
-    fl_status status =
-        fl__split_reader_open(reader, &(fl__split){ path, start, INT64_MAX, false }, error);
+    fl_status status = fl__split_reader_open(reader, &(fl__split){ path, start, INT64_MAX, false }, error);
     reader->is_skipping = false;
     reader->leaves_last = true;
     reader->at = start;
@@ -245,8 +244,8 @@ static fl_status fill(fl__split_reader *reader, fl_error *error)
 static fl_status too_long(const fl__split_reader *reader, fl_error *error)
 {
     return fl__error_set(error, FL_ERROR_LIMIT,
-        "%s: the line that begins at byte %lld is longer than %zu bytes; raise .line_bytes_max, or correct .delimiter if "
-        "lines end in another way",
+        "%s: the line that begins at byte %lld is longer than %zu bytes; raise .line_bytes_max, or correct .delimiter "
+        "if lines end in another way",
         reader->path, (long long)reader->lines.offset, reader->lines.line_bytes_max);
 }
 

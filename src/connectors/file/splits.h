@@ -2,7 +2,8 @@
  *
  * A split is a range of bytes of a file; the lines that begin in it are its own. A line begins at 0 and behind each
  * delimiter. So a split reads on past its end until its last line is over, and begins, unless at 0, by looking for the
- * first delimiter that ends at or after its start. Each line of a file belongs to exactly one split, wherever the cuts are.
+ * first delimiter that ends at or after its start. Each line of a file belongs to exactly one split, wherever the cuts
+ * are.
  *
  *     bytes    aaa\nbbbbbbb\ncc\ndd
  *     splits   [0,7)    [7,14)     [14,..)
@@ -28,9 +29,9 @@ typedef struct fl__splits {
     size_t count, capacity;
 } fl__splits;
 
-/* Adds the files that path names: itself; those in a folder and below, but for names that begin with . or _; what a glob
- * fits, and what lies below folders that it fits. Sorted by path. Fails when there is no such file or folder, or it cannot
- * be read; a glob that fits nothing adds nothing. */
+/* Adds the files that path names: itself; those in a folder and below, but for names that begin with . or _; what a
+ * glob fits, and what lies below folders that it fits. Sorted by path. Fails when there is no such file or folder, or
+ * it cannot be read; a glob that fits nothing adds nothing. */
 FL_MUST_USE fl_status fl__files_find(const fl__os *os, const char *path, fl__paths *files, fl_error *error);
 
 /* Cuts the files into splits of split_bytes (the last of a file up to half as much again), in the order of the files.
@@ -46,19 +47,20 @@ typedef struct fl__split_reader {
     fl__unpack *unpack; /* of a whole file; made at the first */
     fl__file file;      /* of a part of one */
     const char *path;
-    int64_t at, end;    /* next byte to read; end of the split */
+    int64_t at, end; /* next byte to read; end of the split */
     bool is_whole, is_skipping, at_end, leaves_last;
 } fl__split_reader;
 
 /* delimiter is borrowed. */
-void fl__split_reader_init(fl__split_reader *reader, const fl__os *os, const char *delimiter, size_t line_bytes_max,
-    fl__memory *memory);
+void fl__split_reader_init(
+    fl__split_reader *reader, const fl__os *os, const char *delimiter, size_t line_bytes_max, fl__memory *memory);
 void fl__split_reader_release(fl__split_reader *reader);
 FL_MUST_USE fl_status fl__split_reader_open(fl__split_reader *reader, const fl__split *split, fl_error *error);
 /* Opens a file that grows at a byte where a line begins; its last line without a delimiter is left. */
 FL_MUST_USE fl_status fl__split_reader_open_tail(
     fl__split_reader *reader, const char *path, int64_t start, fl_error *error);
-/* FL_OK: *line, valid until the next call; FL_DONE: the split has no more lines; or an error that names file and byte. */
+/* FL_OK: *line, valid until the next call; FL_DONE: the split has no more lines; or an error that names file and
+ * byte. */
 FL_MUST_USE fl_status fl__split_reader_next(fl__split_reader *reader, fl_string *line, fl_error *error);
 /* After FL_DONE: where the first line begins that was not taken. */
 static inline int64_t fl__split_reader_offset(const fl__split_reader *reader)

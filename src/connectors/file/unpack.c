@@ -10,12 +10,12 @@ enum { PACKED_BYTES = 128 * 1024 };
 struct fl__unpack {
     fl__file file;
     fl__packing packing;
-    bool at_end;       /* of the file */
-    bool inside;       /* of a member or frame: the end of the file here is too early */
-    bool started;      /* something was read: the packing is known */
-    z_stream gzip;     /* initialised when packing is FL__GZIP and started */
+    bool at_end;        /* of the file */
+    bool inside;        /* of a member or frame: the end of the file here is too early */
+    bool started;       /* something was read: the packing is known */
+    z_stream gzip;      /* initialised when packing is FL__GZIP and started */
     ZSTD_DStream *zstd; /* kept for the next file */
-    int64_t offset;    /* in the file, of buffer[begin] */
+    int64_t offset;     /* in the file, of buffer[begin] */
     size_t begin, end;
     unsigned char buffer[PACKED_BYTES];
 };
@@ -120,14 +120,15 @@ static fl_status start(fl__unpack *u, fl_error *error)
 static fl_status cut_off(const fl__unpack *u, const char *format, fl_error *error)
 {
     return fl__error_set(error, FL_ERROR_CORRUPT,
-        "cannot unpack %s: the %s data is cut off: the file ends at byte %lld in the middle of it; copy or write it anew",
+        "cannot unpack %s: the %s data is cut off: the file ends at byte %lld in the middle of it; copy or write it "
+        "anew",
         u->file.path, format, (long long)u->offset);
 }
 
 static fl_status damaged(const fl__unpack *u, const char *format, const char *why, fl_error *error)
 {
-    return fl__error_set(error, FL_ERROR_CORRUPT,
-        "cannot unpack %s: damaged %s data before byte %lld: %s", u->file.path, format, (long long)u->offset, why);
+    return fl__error_set(error, FL_ERROR_CORRUPT, "cannot unpack %s: damaged %s data before byte %lld: %s",
+        u->file.path, format, (long long)u->offset, why);
 }
 
 static void used(fl__unpack *u, size_t left)

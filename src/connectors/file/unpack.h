@@ -1,6 +1,6 @@
 /* Reads a file from its first byte to its last, unpacked: plain, gzip (several members one after the other too) or
- * zstd (several frames). What it is shows in its first bytes; a name that ends in .gz or .zst demands it. A file that is
- * cut off or damaged is an error that names it and the byte of the packed file.
+ * zstd (several frames). What it is shows in its first bytes; a name that ends in .gz or .zst demands it. A file that
+ * is cut off or damaged is an error that names it and the byte of the packed file.
  *
  * One thread. Memory: one read buffer, plus what zlib (40 KiB) and zstd (the frame's window, ≤ 128 MiB) take. */
 #ifndef FL_CONNECTORS_FILE_UNPACK_H

@@ -43,9 +43,9 @@ fl_stream *fl__add_sink(fl_stream *in, fl_function f, const fl_sink_options *opt
     if (!f)
         return fl__stream_error(in->env, options->where, "fl_add_sink: the function is NULL");
     return fl__add_operator(in, &(fl__new_operator){
-        .class = &sink_class,
-        .options = (const fl_options *)options,
-        .function = f,
-        .function2 = options->flush,
-    });
+                                    .class = &sink_class,
+                                    .options = (const fl_options *)options,
+                                    .function = f,
+                                    .function2 = options->flush,
+                                });
 }

@@ -7,8 +7,8 @@
  *
  * A row is seen by the task as soon as it is published, not only when its batch is full: the thread appends it to the
  * slot's batch and publishes the new row count with a release store; the task reads rows [taken, published) of a batch
- * that is still growing. Rows before the count never move, and of the batch's header the task reads only what is set when
- * the batch is made. A watermark or idleness mark closes its slot, so that it keeps its place among the rows.
+ * that is still growing. Rows before the count never move, and of the batch's header the task reads only what is set
+ * when the batch is made. A watermark or idleness mark closes its slot, so that it keeps its place among the rows.
  *
  * The function gets a context and a collector of a shadow: an operator and a task that only its thread touches. What it
  * does there (fail, accumulate, count) is carried over by the task's thread: failures when `stopped` is published,
@@ -28,11 +28,11 @@
 #include <stdio.h>
 
 enum {
-    RING_SLOTS = 8,              /* power of two; × 32 KiB: what the thread may be ahead by */
+    RING_SLOTS = 8, /* power of two; × 32 KiB: what the thread may be ahead by */
     SLOT_BYTES = 32 * 1024,
-    POLL_ROWS = 2048,            /* the task looks after its output in between */
-    GRACE_MS = 10000,            /* after this a function that ignores cancellation is named in the log */
-    CLOCK_ROWS = 64,             /* the context's processing time is read once in so many rows */
+    POLL_ROWS = 2048, /* the task looks after its output in between */
+    GRACE_MS = 10000, /* after this a function that ignores cancellation is named in the log */
+    CLOCK_ROWS = 64,  /* the context's processing time is read once in so many rows */
 };
 
 struct source_config {
@@ -42,13 +42,13 @@ struct source_config {
 
 /* Written by the thread while it is the head slot, but for `taken`. */
 struct slot {
-    fl__batch *batch;            /* made by the thread at first use */
-    _Atomic uint32_t published;  /* rows that may be read */
-    bool is_large;               /* the batch was made for one large row */
-    bool has_mark;               /* valid once head is past the slot: a watermark or idleness after the rows */
-    int mark_kind;               /* fl__event_kind */
+    fl__batch *batch;           /* made by the thread at first use */
+    _Atomic uint32_t published; /* rows that may be read */
+    bool is_large;              /* the batch was made for one large row */
+    bool has_mark;              /* valid once head is past the slot: a watermark or idleness after the rows */
+    int mark_kind;              /* fl__event_kind */
     int64_t mark_value;
-    uint32_t taken;              /* the task's */
+    uint32_t taken; /* the task's */
 };
 
 struct function_source {
@@ -56,21 +56,21 @@ struct function_source {
     bool is_open, is_started;
     bool in_simulation;
     fl__thread thread;
-    fl__waker consumer_waits;    /* the task's thread waits for rows (simulation) or for the end (close) */
+    fl__waker consumer_waits; /* the task's thread waits for rows (simulation) or for the end (close) */
 
     /* the thread's side */
     char apart1[64];
     fl__operator shadow;
     fl__task shadow_task;
     fl__accumulators accumulators;
-    fl__waker producer_waits;    /* the thread waits for a free slot */
-    _Atomic uint32_t head;       /* slots ever closed */
-    _Atomic bool stopped;        /* fl_fail was called: shadow_task.error says what */
-    _Atomic bool ended;          /* run has returned */
+    fl__waker producer_waits; /* the thread waits for a free slot */
+    _Atomic uint32_t head;    /* slots ever closed */
+    _Atomic bool stopped;     /* fl_fail was called: shadow_task.error says what */
+    _Atomic bool ended;       /* run has returned */
     bool was_idle;
 
     char apart2[64];
-    _Atomic uint32_t tail;       /* slots ever given back */
+    _Atomic uint32_t tail; /* slots ever given back */
     struct slot slots[RING_SLOTS];
 };
 
@@ -136,8 +136,8 @@ static void renew_batch(struct function_source *source, struct slot *slot, size_
     }
     fl__batch_free(slot->batch);
     slot->is_large = heap_bytes > 0;
-    slot->batch = slot->is_large ? fl__batch_new_large(memory, layout->type, FL__COLUMN_TIMESTAMP, heap_bytes) :
-                                   fl__batch_new(memory, layout->type, FL__COLUMN_TIMESTAMP, SLOT_BYTES);
+    slot->batch = slot->is_large ? fl__batch_new_large(memory, layout->type, FL__COLUMN_TIMESTAMP, heap_bytes)
+                                 : fl__batch_new(memory, layout->type, FL__COLUMN_TIMESTAMP, SLOT_BYTES);
 }
 
 static bool append(struct function_source *source, const void *row)
@@ -353,7 +353,7 @@ static bool has_work(struct function_source *source)
     uint32_t tail = atomic_load_explicit(&source->tail, memory_order_relaxed);
     const struct slot *slot = &source->slots[tail % RING_SLOTS];
     return atomic_load_explicit(&source->head, memory_order_acquire) != tail ||
-        atomic_load_explicit(&slot->published, memory_order_acquire) != slot->taken;
+           atomic_load_explicit(&slot->published, memory_order_acquire) != slot->taken;
 }
 
 static void wait_for_work(struct function_source *source)
@@ -467,19 +467,19 @@ static const fl__operator_class function_source_class = {
     .close = close_source,
 };
 
-fl_stream *fl__add_source(fl_env *env, fl_function run_function, const fl_type *type, const fl_source_options *options)
+fl_stream *fl__add_source(fl_env *env, fl_function body, const fl_type *type, const fl_source_options *options)
 {
-    if (!run_function)
+    if (!body)
         return fl__stream_error(env, options->where, "fl_add_source: the function is NULL");
     struct source_config *config = fl__env_alloc(env, sizeof *config);
     *config = (struct source_config){ options->cancel, env };
     return fl__add_source_operator(env, &(fl__new_operator){
-        .class = &function_source_class,
-        .out = type,
-        .options = (const fl_options *)options,
-        .function = run_function,
-        .config = config,
-        .not_parallel = !options->parallel,
-        .emits_timestamps = true,
-    });
+                                            .class = &function_source_class,
+                                            .out = type,
+                                            .options = (const fl_options *)options,
+                                            .function = body,
+                                            .config = config,
+                                            .not_parallel = !options->parallel,
+                                            .emits_timestamps = true,
+                                        });
 }

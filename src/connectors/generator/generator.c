@@ -1,8 +1,8 @@
 /* fl_generate: calls the user's function with numbers. Number i goes to subtask i mod parallelism.
  *
  * With a rate, record i of the job is due at start + i / rate: each subtask emits what is due and sleeps until the next
- * one is, a clock's millisecond at the least. Time that was lost (backpressure, a clock set forward) is made up for, but
- * never more than a second of it at once. */
+ * one is, a clock's millisecond at the least. Time that was lost (backpressure, a clock set forward) is made up for,
+ * but never more than a second of it at once. */
 #include "api/api.h"
 
 #include <math.h>
@@ -19,7 +19,7 @@ struct generator_config {
 
 struct generator_source {
     fl__operator op;
-    int64_t next;       /* number of the next record */
+    int64_t next;        /* number of the next record */
     fl_time start, last; /* of the pacing; last: the clock at the last poll */
     bool started;
 };
@@ -91,7 +91,8 @@ fl_stream *fl__generate(fl_env *env, fl_function f, const fl_type *type, const f
         return fl__stream_error(env, options->where, "fl_generate: the function is NULL");
     if (!(options->rate >= 0) || isinf(options->rate))
         return fl__stream_error(env, options->where,
-            "fl_generate: .rate is %g; give records per second, or leave it out for as fast as possible", options->rate);
+            "fl_generate: .rate is %g; give records per second, or leave it out for as fast as possible",
+            options->rate);
     if (options->count < 0)
         return fl__stream_error(env, options->where,
             "fl_generate: .count is %lld; give a number of records, or leave it out for no end",
@@ -100,11 +101,11 @@ fl_stream *fl__generate(fl_env *env, fl_function f, const fl_type *type, const f
     config->rate = options->rate / 1000;
     config->count = options->count ? options->count : INT64_MAX;
     return fl__add_source_operator(env, &(fl__new_operator){
-        .class = &generator_class,
-        .out = type,
-        .options = (const fl_options *)options,
-        .function = f,
-        .config = config,
-        .emits_timestamps = options->timestamps,
-    });
+                                            .class = &generator_class,
+                                            .out = type,
+                                            .options = (const fl_options *)options,
+                                            .function = f,
+                                            .config = config,
+                                            .emits_timestamps = options->timestamps,
+                                        });
 }

@@ -78,11 +78,11 @@ fl_stream *fl__poll_source(
     if (source->instance_size > 0)
         own.instance_size = source->instance_size;
     return fl__add_source_operator(env, &(fl__new_operator){
-        .class = &poll_source_class,
-        .out = type,
-        .options = &own,
-        .default_name = source->name,
-        .config = config,
-        .emits_timestamps = true,
-    });
+                                            .class = &poll_source_class,
+                                            .out = type,
+                                            .options = &own,
+                                            .default_name = source->name,
+                                            .config = config,
+                                            .emits_timestamps = true,
+                                        });
 }

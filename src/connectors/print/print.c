@@ -1,5 +1,5 @@
-/* fl_print and fl_print_to_err. Each subtask collects whole lines and writes them when 64 KiB are full or its input runs
- * dry, under one lock for the process, so that lines of different subtasks never mix. */
+/* fl_print and fl_print_to_err. Each subtask collects whole lines and writes them when 64 KiB are full or its input
+ * runs dry, under one lock for the process, so that lines of different subtasks never mix. */
 #include "api/api.h"
 #include "formats/text.h"
 #include "os/os.h"
@@ -85,8 +85,7 @@ static fl_status write_out(struct print_sink *sink)
         return FL_OK;
     fl__mutex_lock(&standard_mutex);
     fflush(config->to_stderr ? stderr : stdout); /* what the program printed before comes before */
-    int failed =
-        write_all(config->to_stderr ? STDERR_FILENO : STDOUT_FILENO, sink->text.data, sink->text.length);
+    int failed = write_all(config->to_stderr ? STDERR_FILENO : STDOUT_FILENO, sink->text.data, sink->text.length);
     fl__mutex_unlock(&standard_mutex);
     sink->text.length = 0;
     if (failed == 0)
@@ -143,9 +142,9 @@ fl_stream *fl__print(fl_stream *in, bool to_stderr, const fl_sink_options *optio
     config->to_stderr = to_stderr;
     config->prefix = fl__arena_strdup(&in->env->arena, options->prefix);
     return fl__add_operator(in, &(fl__new_operator){
-        .class = &print_class,
-        .default_name = to_stderr ? "Print to Std. Err" : NULL,
-        .options = (const fl_options *)options,
-        .config = config,
-    });
+                                    .class = &print_class,
+                                    .default_name = to_stderr ? "Print to Std. Err" : NULL,
+                                    .options = (const fl_options *)options,
+                                    .config = config,
+                                });
 }

@@ -80,9 +80,9 @@ fl_stream *fl__sequence(fl_env *env, int64_t from, int64_t to, const fl_source_o
     struct sequence_config *config = fl__env_alloc(env, sizeof *config);
     *config = (struct sequence_config){ from, to };
     return fl__add_source_operator(env, &(fl__new_operator){
-        .class = &sequence_class,
-        .out = FL_TYPE(int64_t),
-        .options = (const fl_options *)options,
-        .config = config,
-    });
+                                            .class = &sequence_class,
+                                            .out = FL_TYPE(int64_t),
+                                            .options = (const fl_options *)options,
+                                            .config = config,
+                                        });
 }

@@ -64,8 +64,7 @@ static fl_status send_all(struct socket_sink *sink, fl_error *error)
             return status;
         if (fl__operator_cancelled(&sink->op))
             return fl__error_set(error, FL_ERROR_CANCELLED, "cancelled while %s takes no data", sink->socket.peer);
-        fl__waker_park_fd_writable(
-            &sink->waker, fl__waker_prepare(&sink->waker), sink->socket.fd, CANCEL_LOOK_NS);
+        fl__waker_park_fd_writable(&sink->waker, fl__waker_prepare(&sink->waker), sink->socket.fd, CANCEL_LOOK_NS);
     }
     return FL_OK;
 }
@@ -133,8 +132,8 @@ fl_stream *fl__write_socket(fl_stream *in, const char *host, int64_t port, const
     struct socket_config *config = fl__env_alloc(env, sizeof *config);
     *config = (struct socket_config){ fl__arena_strdup(&env->arena, host), (int)port };
     return fl__add_operator(in, &(fl__new_operator){
-        .class = &socket_sink_class,
-        .options = (const fl_options *)options,
-        .config = config,
-    });
+                                    .class = &socket_sink_class,
+                                    .options = (const fl_options *)options,
+                                    .config = config,
+                                });
 }

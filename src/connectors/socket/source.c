@@ -10,9 +10,9 @@
 #include "os/socket.h"
 
 enum {
-    POLL_BYTES = 32 * 1024,     /* a poll emits about a batch's worth */
-    CONNECT_LOOK_MS = 10,       /* a connection being made is looked at so often: tasks wait for readable only */
-    RETRY_MS_DEFAULT = 500,     /* Flink's */
+    POLL_BYTES = 32 * 1024, /* a poll emits about a batch's worth */
+    CONNECT_LOOK_MS = 10,   /* a connection being made is looked at so often: tasks wait for readable only */
+    RETRY_MS_DEFAULT = 500, /* Flink's */
 };
 
 struct socket_config {
@@ -109,7 +109,8 @@ static fl_status connect_step(struct socket_source *source, fl_error *error)
     return status;
 }
 
-/* Emits lines until *left bytes are used up or all there is was read: FL_OK, FL_AGAIN, FL_DONE (closed), or an error. */
+/* Emits lines until *left bytes are used up or all there is was read: FL_OK, FL_AGAIN, FL_DONE (closed), or an
+ * error. */
 static fl_status read_lines(struct socket_source *source, size_t *left, fl_error *error)
 {
     fl_collector *out = &source->op.out.collector;
@@ -189,10 +190,10 @@ fl_stream *fl__socket_text(fl_env *env, const char *host, int64_t port, const fl
         .line_bytes_max = options->line_bytes_max,
     };
     return fl__add_source_operator(env, &(fl__new_operator){
-        .class = &socket_source_class,
-        .out = FL_TYPE(fl_string),
-        .options = (const fl_options *)options,
-        .config = config,
-        .not_parallel = true,
-    });
+                                            .class = &socket_source_class,
+                                            .out = FL_TYPE(fl_string),
+                                            .options = (const fl_options *)options,
+                                            .config = config,
+                                            .not_parallel = true,
+                                        });
 }
