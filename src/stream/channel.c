@@ -108,11 +108,14 @@ fl__batch *fl__channel_take_batch(fl__channel *channel)
         return batch;
     }
     uint32_t tail = atomic_load_explicit(&channel->return_tail, memory_order_relaxed);
-    if (tail != atomic_load_explicit(&channel->return_head, memory_order_acquire)) {
+    while (tail != atomic_load_explicit(&channel->return_head, memory_order_acquire)) {
         batch = channel->returned[tail & (channel->return_capacity - 1)];
-        atomic_store_explicit(&channel->return_tail, tail + 1, memory_order_release);
-        fl__batch_clear(batch);
-        return batch;
+        atomic_store_explicit(&channel->return_tail, ++tail, memory_order_release);
+        if (batch->size == channel->batch_size) {
+            fl__batch_clear(batch);
+            return batch;
+        }
+        fl__batch_free(batch); /* was made for one large record */
     }
     batch = fl__batch_new(channel->memory, channel->type, channel->columns, channel->segment_size);
     channel->batch_size = batch->size;
@@ -157,9 +160,8 @@ bool fl__channel_pop(fl__channel *channel, fl__event *event)
 void fl__channel_return(fl__channel *channel, fl__batch *batch)
 {
     uint32_t head = atomic_load_explicit(&channel->return_head, memory_order_relaxed);
-    /* a batch of another size (for a large record) or past what the ring holds is freed: the pool stays bounded */
-    if (batch->size != channel->batch_size ||
-        head - atomic_load_explicit(&channel->return_tail, memory_order_acquire) == channel->return_capacity) {
+    /* what the ring does not hold is freed: the pool stays bounded */
+    if (head - atomic_load_explicit(&channel->return_tail, memory_order_acquire) == channel->return_capacity) {
         fl__batch_free(batch);
         return;
     }

@@ -49,7 +49,7 @@ typedef struct fl__channel {
     fl__event *overdraft;         /* queue: [overdraft_first, overdraft_count) */
     uint32_t overdraft_first, overdraft_count, overdraft_capacity;
     fl__batch *spare;             /* one batch kept at hand */
-    uint32_t batch_size;          /* of the batches in circulation; set before the first one is sent */
+    uint32_t batch_size;          /* of the batches in circulation: larger ones, made for one record, are not kept */
     bool idle;                    /* last idleness sent */
     uint64_t rows;                /* sent so far */
 
