@@ -10,8 +10,8 @@ import re
 import sys
 
 # Lowest first. A layer may include itself and what stands before it.
-LAYERS = ['base', 'os', 'data', 'state', 'stream', 'operators', 'graph', 'api', 'formats', 'connectors', 'testing',
-          'checkpoint', 'cluster', 'rest', 'sql', 'graphlib', 'ml', 'cli']
+LAYERS = ['base', 'os', 'data', 'state', 'stream', 'operators', 'graph', 'api', 'formats', 'connectors',
+          'checkpoint', 'cluster', 'testing', 'rest', 'sql', 'graphlib', 'ml', 'cli']
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]')
 

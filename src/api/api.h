@@ -45,7 +45,7 @@ struct fl_env {
     _Atomic int job_readers;   /* threads and signal handlers that look at `running` now */
     bool is_executed;          /* the graph was run: the next operator begins a new one */
     const struct fl__simulation *simulation; /* run by one thread from a seed; NULL */
-    const struct fl__substitution *substitutions; /* test kit: sources and sinks put in from outside */
+    struct fl__substitution *substitutions; /* test kit: sources and sinks put in from outside */
     int64_t auto_watermark_interval_ms, buffer_timeout_ms, record_bytes_max;
     uint32_t segment_size;
     bool parallelism_set, max_parallelism_set, buffer_timeout_set; /* by the program: they win over the configuration */

@@ -1,5 +1,6 @@
 /* The environment: configuration, arguments, the graph being built. */
 #include "api/api.h"
+#include "api/substitute.h"
 #include "base/config.h"
 #include "base/params.h"
 
@@ -51,6 +52,7 @@ void fl_env_free(fl_env *env)
 {
     if (!env)
         return;
+    fl__substitutions_release(env);
     fl__arena_release(&env->arena);
     fl__config_free(env->config);
     fl__params_free(env->params);

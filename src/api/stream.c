@@ -1,5 +1,6 @@
 /* Streams and the operators that need nothing but the graph: transformations, partitioning, aggregations. */
 #include "api/api.h"
+#include "api/substitute.h"
 #include "api/window_internal.h"
 #include "operators/record.h"
 
@@ -155,6 +156,9 @@ fl_stream *fl__add_operator(fl_stream *in, const fl__new_operator *what)
     if (what->class->is_keyed && in->kind != FL__STREAM_KEYED && in->kind != FL__STREAM_WINDOWED &&
         in->kind != FL__STREAM_CONNECTED)
         return fl__stream_error(env, options->where, "%s needs a keyed stream; put fl_key_by before it", what->class->kind);
+    fl__new_operator instead;
+    if (!what->out)
+        what = fl__substitute(env, what, in->type, false, &instead);
     fl__node *node = add_node(env, what);
     if (in->kind == FL__STREAM_CONNECTED) {
         connect_input(node, 0, in->parts[0], in->parts[0]);
@@ -171,6 +175,8 @@ fl_stream *fl__add_source_operator(fl_env *env, const fl__new_operator *what)
 {
     if (env->error.status != FL_OK)
         return failed_stream(env);
+    fl__new_operator instead;
+    what = fl__substitute(env, what, what->out, true, &instead);
     fl__node *node = add_node(env, what);
     node->is_source = true;
     node->has_timestamps = what->emits_timestamps || what->class->sets_timestamps;

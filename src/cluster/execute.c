@@ -1,6 +1,7 @@
 /* fl_execute: from the environment to a finished job. */
 #include "cluster/job.h"
 
+#include "api/substitute.h"
 #include "base/config.h"
 #include "base/error.h"
 #include "base/params.h"
@@ -38,6 +39,8 @@ int fl_execute(fl_env *env, const char *job_name)
     env->job_name = fl__arena_strdup(&env->arena, configured ? configured : job_name ? job_name : "Flink Streaming Job");
     /* A mistyped argument is an error: run with the default, the job would do something else than what was asked. */
     if (env->error.status == FL_OK && fl__params_check_asked(env->params, &env->error) != FL_OK)
+        return (int)env->error.status;
+    if (env->error.status == FL_OK && fl__substitutions_check(env) != FL_OK)
         return (int)env->error.status;
     if (env->plan_only)
         return plan_only(env);

@@ -3,22 +3,7 @@
 #include "cluster/job.h"
 
 #include "base/error.h"
-
-typedef struct virtual_os {
-    fl__os os; /* first: tasks hold a pointer to it */
-    int64_t now_ms;
-    uint64_t random;
-} virtual_os;
-
-static int64_t virtual_now_ms(const fl__os *os)
-{
-    return ((const virtual_os *)os)->now_ms;
-}
-
-static int64_t virtual_monotonic_ns(const fl__os *os)
-{
-    return ((const virtual_os *)os)->now_ms * 1000000;
-}
+#include "os/virtual.h"
 
 static uint64_t next_random(uint64_t *state)
 {
@@ -26,13 +11,8 @@ static uint64_t next_random(uint64_t *state)
     return fl__mix64(*state);
 }
 
-static uint64_t virtual_random(const fl__os *os)
-{
-    return next_random(&((virtual_os *)(uintptr_t)os)->random);
-}
-
 /* Nobody can go on: move the clock to the next deadline. False when there is none. */
-static bool advance_clock(fl__job *job, virtual_os *os)
+static bool advance_clock(fl__job *job, fl__virtual_os *os)
 {
     fl_time deadline = FL_TIME_MAX;
     for (uint32_t t = 0; t < job->task_count; t++) {
@@ -70,7 +50,7 @@ static fl_status open_all(fl__job *job)
     return FL_OK;
 }
 
-static fl_status step_all(fl__job *job, fl__simulation *sim, virtual_os *os)
+static fl_status step_all(fl__job *job, fl__simulation *sim, fl__virtual_os *os)
 {
     uint64_t random = sim->seed;
     uint32_t left = job->task_count;
@@ -110,11 +90,8 @@ static fl_status step_all(fl__job *job, fl__simulation *sim, virtual_os *os)
 fl_status fl__job_run_simulated(fl__job *job, const fl__simulation *simulation)
 {
     fl__simulation *sim = (fl__simulation *)(uintptr_t)simulation;
-    virtual_os os = {.os = fl__os_linux, .now_ms = sim->start_ms, .random = sim->seed};
-    os.os.name = "simulated";
-    os.os.now_ms = virtual_now_ms;
-    os.os.monotonic_ns = virtual_monotonic_ns;
-    os.os.random_u64 = virtual_random;
+    fl__virtual_os os;
+    fl__virtual_os_init(&os, sim->start_ms, sim->seed);
     for (uint32_t t = 0; t < job->task_count; t++)
         job->tasks[t].os = &os.os;
     sim->trace = sim->steps = 0;
