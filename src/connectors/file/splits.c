@@ -61,6 +61,27 @@ static bool glob_hides(const char *pattern, const char *path)
     return !is_hidden_name(last ? last + 1 : pattern) && is_hidden_name(name ? name + 1 : path);
 }
 
+static int by_path(const void *a, const void *b)
+{
+    return strcmp(((const fl__path_entry *)a)->path, ((const fl__path_entry *)b)->path);
+}
+
+/* Sorts, and drops what was found twice: by itself, and below a folder that fits too. */
+static void tidy(fl__paths *files)
+{
+    if (files->count == 0)
+        return;
+    qsort(files->items, files->count, sizeof *files->items, by_path);
+    size_t kept = 1;
+    for (size_t i = 1; i < files->count; i++) {
+        if (strcmp(files->items[i].path, files->items[kept - 1].path) == 0)
+            free(files->items[i].path);
+        else
+            files->items[kept++] = files->items[i];
+    }
+    files->count = kept;
+}
+
 static fl_status find_glob(const fl__os *os, const char *pattern, fl__paths *files, fl_error *error)
 {
     fl__paths found = FL__PATHS_INIT;
@@ -81,6 +102,7 @@ static fl_status find_glob(const fl__os *os, const char *pattern, fl__paths *fil
         move_visible(&one, files, strlen(one.items[0].path));
     }
     fl__paths_release(&found);
+    tidy(files);
     return status;
 }
 

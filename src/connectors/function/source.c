@@ -281,6 +281,7 @@ static fl_status report_failure(struct function_source *source)
     const char *text = error->text;
     if (length > 0 && length < (int)sizeof name && strncmp(text, name, (size_t)length) == 0)
         text += length;
+    fl__output_flush(&source->op.out); /* what was collected before goes out */
     return fl__operator_fail(&source->op, error->status, "%s", text);
 }
 

@@ -78,8 +78,11 @@ static fl_status lost(struct socket_source *source, fl_error *error)
         return error->status;
     }
     source->retries++;
-    fl__notice(op, "%s:%d: %s; trying again in %lld ms", config->host, config->port,
-        in_order ? "the server has closed the connection" : error->text, (long long)config->retry_ms);
+    if (in_order)
+        fl__notice(op, "%s:%d has closed the connection; trying again in %lld ms", config->host, config->port,
+            (long long)config->retry_ms);
+    else
+        fl__notice(op, "%s; trying again in %lld ms", error->text, (long long)config->retry_ms);
     source->state = WAITING;
     source->try_at = fl__operator_now(op) + config->retry_ms;
     return FL_OK;
