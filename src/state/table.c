@@ -9,10 +9,20 @@ enum {
     PAGE_ENTRIES_FIRST = 8,
     PAGE_ENTRIES_MAX = 2048,
     SLOTS_MIN = 64,
+    SLOTS_SMALL = 16384, /* 128 KiB */
     CHUNK_BYTES_FIRST = 4 * 1024,
-    CHUNK_BYTES_MAX = 2 * 1024 * 1024,
     HUGE_PAGE = 2 * 1024 * 1024,
+    HUGE_FROM = 8, /* chunks are huge pages when the table has this many times as much already */
 };
+
+/* A small index is kept at most a quarter full: that halves mispredicted probes, and what it takes is little. For a large
+ * one memory counts: over key and value it is bounded by three shares: the index, at most 13/16 and so at least 13/32
+ * full (9.8 to 19.7 bytes a key); pages, which grow by a quarter; chunks, which grow by a sixteenth of all there is, or by
+ * huge pages once these are an eighth of it. Doubling pages and chunks took 47 bytes a key at 1e5 keys. */
+static uint64_t slots_used_max(uint64_t slots)
+{
+    return slots <= SLOTS_SMALL ? slots / 4 : slots / 16 * 13;
+}
 
 typedef struct fl__table_chunk {
     struct fl__table_chunk *next;
@@ -35,7 +45,7 @@ static void set_slots(fl__table *table, uint64_t slots)
     table->slots = alloc_large(table->memory, slots * sizeof *table->slots);
     memset(table->slots, 0, slots * sizeof *table->slots);
     table->mask = slots - 1;
-    table->grow_at = slots <= 16384 ? slots / 4 : slots / 2;
+    table->grow_at = slots_used_max(slots);
 }
 
 void fl__table_init(fl__table *table, fl__memory *memory, const fl__key *key, uint32_t entry_size, uint32_t key_offset,
@@ -49,14 +59,13 @@ void fl__table_init(fl__table *table, fl__memory *memory, const fl__key *key, ui
         .key_offset = key_offset,
         .max_parallelism = max_parallelism,
         .group_count = max_parallelism ? max_parallelism : 1,
-        .chunk_next = CHUNK_BYTES_FIRST,
     };
     uint32_t max = PAGE_BYTES / table->entry_size;
     table->page_entries_max = max > PAGE_ENTRIES_MAX ? PAGE_ENTRIES_MAX : max < PAGE_ENTRIES_FIRST ? PAGE_ENTRIES_FIRST : max;
     table->slot_bits = 32 - (uint32_t)__builtin_clz(table->page_entries_max - 1);
     table->groups = fl__alloc_zero(memory, table->group_count * sizeof *table->groups);
     uint64_t slots = SLOTS_MIN;
-    while (slots / 4 * 3 <= expected)
+    while (slots_used_max(slots) <= expected)
         slots *= 2;
     set_slots(table, slots);
     fl__layout_init(&table->key_layout, key->type);
@@ -72,14 +81,12 @@ static void release_dead(fl__table *table)
     }
 }
 
-static void release_chunks(fl__table *table)
+static void free_chunks(fl__table *table, fl__table_chunk *first)
 {
-    for (fl__table_chunk *c = table->chunks, *next; c; c = next) {
+    for (fl__table_chunk *c = first, *next; c; c = next) {
         next = c->next;
         fl__free(table->memory, c, c->size);
     }
-    table->chunks = NULL;
-    table->chunk_cursor = table->chunk_end = NULL;
 }
 
 void fl__table_release(fl__table *table)
@@ -87,7 +94,8 @@ void fl__table_release(fl__table *table)
     if (!table->slots)
         return;
     release_dead(table);
-    release_chunks(table);
+    free_chunks(table, table->chunks);
+    free_chunks(table, table->spare_chunks);
     fl__free(table->memory, table->slots, (table->mask + 1) * sizeof *table->slots);
     fl__free(table->memory, table->groups, table->group_count * sizeof *table->groups);
     fl__free(table->memory, table->pages, table->page_capacity * sizeof *table->pages);
@@ -98,16 +106,14 @@ void fl__table_release(fl__table *table)
 void fl__table_clear(fl__table *table)
 {
     release_dead(table);
-    /* the newest chunk is the largest: the next round lives in it */
-    fl__table_chunk *kept = table->chunks;
-    if (kept) {
-        table->chunks = kept->next;
-        release_chunks(table);
-        kept->next = NULL;
-        table->chunks = kept;
-        table->chunk_cursor = kept->data;
-        table->chunk_end = (char *)kept + kept->size;
+    /* all of them serve the next round; the oldest, which are the smallest, first */
+    for (fl__table_chunk *c = table->chunks, *next; c; c = next) {
+        next = c->next;
+        c->next = table->spare_chunks;
+        table->spare_chunks = c;
     }
+    table->chunks = NULL;
+    table->chunk_cursor = table->chunk_end = NULL;
     table->page_count = 0;
     memset(table->groups, 0, table->group_count * sizeof *table->groups);
     memset(table->slots, 0, (table->mask + 1) * sizeof *table->slots);
@@ -118,18 +124,42 @@ void fl__table_clear(fl__table *table)
     }
 }
 
+static size_t chunk_size(const fl__table *table)
+{
+    if (table->chunk_bytes >= (size_t)HUGE_FROM * HUGE_PAGE)
+        return HUGE_PAGE;
+    size_t size = (table->chunk_bytes / 16 + CHUNK_BYTES_FIRST - 1) / CHUNK_BYTES_FIRST * CHUNK_BYTES_FIRST;
+    return size ? size : CHUNK_BYTES_FIRST;
+}
+
+/* The chunk that serves next: a spare one, or a new one. */
+static fl__table_chunk *next_chunk(fl__table *table, size_t bytes)
+{
+    fl__table_chunk *c;
+    while ((c = table->spare_chunks)) {
+        table->spare_chunks = c->next;
+        if (c->size >= bytes + sizeof *c)
+            return c;
+        c->next = table->chunks; /* too small: for a later round */
+        table->chunks = c;
+    }
+    size_t size = chunk_size(table);
+    if (size < bytes + sizeof *c)
+        size = bytes + sizeof *c;
+    c = alloc_large(table->memory, size);
+    c->size = size;
+    table->chunk_bytes += size;
+    return c;
+}
+
 static char *cut(fl__table *table, size_t bytes)
 {
     if ((size_t)(table->chunk_end - table->chunk_cursor) < bytes) {
-        size_t size = table->chunk_next > bytes + sizeof(fl__table_chunk) ? table->chunk_next : bytes + sizeof(fl__table_chunk);
-        fl__table_chunk *c = alloc_large(table->memory, size);
-        c->size = size;
+        fl__table_chunk *c = next_chunk(table, bytes);
         c->next = table->chunks;
         table->chunks = c;
         table->chunk_cursor = c->data;
-        table->chunk_end = (char *)c + size;
-        if (table->chunk_next < CHUNK_BYTES_MAX)
-            table->chunk_next *= 2;
+        table->chunk_end = (char *)c + c->size;
     }
     char *p = table->chunk_cursor;
     table->chunk_cursor += bytes;
@@ -146,7 +176,8 @@ static void open_page(fl__table *table, uint32_t group)
     }
     fl_assert(table->page_count < (UINT32_C(1) << (32 - table->slot_bits)) - 1);
     uint32_t last = table->groups[group].open_page;
-    uint32_t capacity = last ? table->pages[last - 1].capacity * 2u : PAGE_ENTRIES_FIRST;
+    uint32_t capacity = last ? table->pages[last - 1].capacity : 0;
+    capacity += capacity / 4 > PAGE_ENTRIES_FIRST ? capacity / 4 : PAGE_ENTRIES_FIRST;
     if (capacity > table->page_entries_max)
         capacity = table->page_entries_max;
     size_t bytes = ((size_t)capacity * table->entry_size + 63) & ~(size_t)63;
@@ -154,6 +185,7 @@ static void open_page(fl__table *table, uint32_t group)
         .entries = cut(table, bytes),
         .group = (uint16_t)group,
         .capacity = (uint16_t)capacity,
+        .previous = last,
     };
     table->groups[group].open_page = ++table->page_count;
 }
@@ -267,4 +299,28 @@ char *fl__table_next(const fl__table *table, uint64_t *cursor)
 uint32_t fl__table_cursor_ref(const fl__table *table, uint64_t cursor)
 {
     return (uint32_t)(cursor >> 32) << table->slot_bits | ((uint32_t)cursor - 1);
+}
+
+/* cursor: 0 at the start, then page number + 1 << 32 | next slot, UINT64_MAX at the end */
+char *fl__table_next_in_group(const fl__table *table, uint32_t group, uint64_t *cursor, uint32_t *ref)
+{
+    fl_assert(group < table->group_count);
+    if (*cursor == UINT64_MAX)
+        return NULL;
+    uint32_t page = (uint32_t)(*cursor >> 32), slot = (uint32_t)*cursor;
+    if (!page)
+        page = table->groups[group].open_page;
+    for (; page; page = table->pages[page - 1].previous, slot = 0) {
+        const fl__page *p = &table->pages[page - 1];
+        for (; slot < p->count; slot++) {
+            if (p->dead && (p->dead[slot / 64] >> slot % 64 & 1))
+                continue;
+            *cursor = (uint64_t)page << 32 | (slot + 1);
+            if (ref)
+                *ref = (page - 1) << table->slot_bits | slot;
+            return p->entries + (size_t)slot * table->entry_size;
+        }
+    }
+    *cursor = UINT64_MAX;
+    return NULL;
 }

@@ -1,13 +1,14 @@
 /* The keyed table: one entry per key, found with one probe.
  *
- *   index: one u64 per slot, open addressing, linear probing, at most 3/4 full
+ *   index: one u64 per slot, open addressing, linear probing, at most 13/16 full
  *          | low 32 bits of the hash | reference + 1 (0: empty) |
  *   reference: page number << slot_bits | slot in the page
- *   page: entries one after the other; a page holds entries of one key group only and grows from 8 entries up to 16 KiB
+ *   page: entries one after the other; a page holds entries of one key group only; they grow from 8 entries up to 16 KiB
  *
  * Position and tag are both taken from the hash's low half (its upper half chose key group and subtask), so that growing
  * the index touches no entry. Entries never move: pointers to them hold until the entry is removed. Within an entry the
- * key comes at key_offset, the rest is the user's: zeroed when the entry is made. Removed entries are reused.
+ * key comes at key_offset, the rest is the user's: zeroed when the entry is made. Removed entries are reused; until then
+ * their first 4 bytes link them.
  *
  * Pages are the unit of snapshots: fl__table_page gives each with its key group, `changed` is set when an entry was
  * handed out for writing since it was last cleared (to come: claims, see docs/design).
@@ -24,6 +25,7 @@ typedef struct fl__page {
     uint16_t capacity; /* entries */
     uint16_t count;    /* slots used so far, removed ones included */
     uint8_t changed;
+    uint32_t previous; /* page of the same group that was opened before this one, number + 1; 0: none */
     uint64_t *dead;    /* bit per slot: removed; NULL until the first removal */
 } fl__page;
 
@@ -50,8 +52,9 @@ typedef struct fl__table {
     fl__page_group *groups; /* by key group */
     uint32_t group_count;
     struct fl__table_chunk *chunks; /* what pages are cut from, newest first */
+    struct fl__table_chunk *spare_chunks; /* of the rounds before fl__table_clear */
     char *chunk_cursor, *chunk_end;
-    size_t chunk_next; /* size of the next one */
+    size_t chunk_bytes; /* of all of them */
     fl__layout key_layout;
     fl__heap *heap;      /* owns long keys; NULL for flat keys */
 } fl__table;
@@ -61,7 +64,7 @@ typedef struct fl__table {
 void fl__table_init(fl__table *table, fl__memory *memory, const fl__key *key, uint32_t entry_size, uint32_t key_offset,
                     uint32_t max_parallelism, uint64_t expected);
 void fl__table_release(fl__table *table);
-/* Removes all entries but keeps index and (full-size) pages for reuse. */
+/* Removes all entries but keeps the memory of index and pages for reuse. */
 void fl__table_clear(fl__table *table);
 
 static inline char *fl__table_entry(const fl__table *table, uint32_t ref)
@@ -195,5 +198,8 @@ void fl__table_remove(fl__table *table, uint64_t hash, const void *key);
 char *fl__table_next(const fl__table *table, uint64_t *cursor);
 /* The reference of the entry that fl__table_next returned last. */
 uint32_t fl__table_cursor_ref(const fl__table *table, uint64_t cursor);
+/* The same for one key group, its newest page first. *ref (may be NULL) is the entry's reference. Cost: the group's pages
+ * only. */
+char *fl__table_next_in_group(const fl__table *table, uint32_t group, uint64_t *cursor, uint32_t *ref);
 
 #endif
