@@ -42,13 +42,14 @@ typedef struct fl_aggregate_fn {
     static const fl_aggregate_fn function_name = {.in = FL_TYPE(In), .acc = FL_TYPE(Acc), .out = FL_TYPE(Out), __VA_ARGS__}
 
 typedef struct fl_state {
-    const char *name; /* unique in the operator */
+    const char *name; /* unique in the operator; NULL: the object's name */
     fl_state_kind kind;
     const fl_type *type;     /* of the value, the element, the accumulator */
     const fl_type *key_type; /* map state */
     const void *initial;     /* value state: what a new key's value is; NULL: zeros */
     fl_reduce_fn reduce;
     const fl_aggregate_fn *aggregate;
+    const char *object_name;
     uint32_t id; /* the process-wide number that the engine gives; 0: not used by any operator yet */
 } fl_state;
 
@@ -57,7 +58,7 @@ typedef struct fl_state {
         fl_state state;                                                                                                \
         T of[0];                                                                                                       \
         K of_key[0];                                                                                                   \
-    } object __attribute__((unused)) = {{.name = #object, .type = FL_TYPE(T), __VA_ARGS__}}
+    } object __attribute__((unused)) = {{.object_name = #object, .type = FL_TYPE(T), __VA_ARGS__}}
 /* One value of type T per key. More: FL_VALUE_STATE(average, Average, .initial = &start, .name = "avg"). */
 #define FL_VALUE_STATE(object, T, ...) FL__STATE(object, T, char, .kind = FL_STATE_VALUE, ##__VA_ARGS__)
 /* A list of T per key. */
@@ -102,7 +103,7 @@ void fl__map_put(fl_context *ctx, fl_state *state, const void *key, size_t key_s
 bool fl__map_remove(fl_context *ctx, fl_state *state, const void *key, size_t key_size);
 size_t fl__map_count(fl_context *ctx, fl_state *state);
 bool fl__map_next(fl_context *ctx, fl_state *state, size_t *cursor, const void **key, void **value);
-/* The value of this map key, to read and change, or NULL; key: a pointer to a K. */
+/* The value of this map key, to read and change, or NULL; key: a pointer to a K. Valid until an entry is put or removed. */
 #define fl_map_get(ctx, object, key)                                                                                   \
     ((__typeof__(&(object).of[0]))fl__map_get((ctx), &(object).state, (key), sizeof *(key)))
 #define fl_map_contains(ctx, object, key) (fl__map_get((ctx), &(object).state, (key), sizeof *(key)) != NULL)
@@ -113,7 +114,7 @@ bool fl__map_next(fl_context *ctx, fl_state *state, size_t *cursor, const void *
 #define fl_map_count(ctx, object) fl__map_count((ctx), &(object).state)
 #define fl_map_is_empty(ctx, object) (fl__map_count((ctx), &(object).state) == 0)
 /* Walks the entries, in no particular order: size_t c = 0; while (fl_map_next(ctx, m, &c, &key, &value)) …
- * key: const K *, value: T *. Changing values on the way is allowed, adding or removing entries is not. */
+ * key: const K *, value: T *. On the way values may be changed and the entry just returned removed; nothing else. */
 #define fl_map_next(ctx, object, cursor, key_out, value_out)                                                           \
     fl__map_next((ctx), &(object).state, (cursor), (const void **)(key_out), (void **)(value_out))
 
