@@ -78,6 +78,10 @@ fl_stream *fl__add_source_operator(fl_env *env, const fl__new_operator *what);
 fl_stream *fl__stream_error(fl_env *env, fl_where where, const char *format, ...) FL_PRINTF(3, 4);
 /* True when s is NULL or its graph has failed: callers return s at once. */
 bool fl__stream_failed(const fl_stream *s);
+/* Only a plain or keyed stream goes into most transformations; true after recording what to call instead. */
+bool fl__stream_is_wrong_kind(fl_stream *in, const char *call, fl_where where);
+/* States and timers need a keyed stream: false after recording that they were given on one that is not. */
+bool fl__stream_may_have_state(fl_stream *in, const char *call, const fl_options *options);
 /* The field of this name (or index, when name is NULL) in the rows of a stream; NULL after recording what is wrong. */
 const fl_field *fl__api_field(fl_stream *in, const char *call, const char *name, int index, uint32_t *offset, fl_where where);
 /* A copy of *s in the arena. */

@@ -2,6 +2,7 @@
 #include "api/api.h"
 #include "api/substitute.h"
 #include "api/window_internal.h"
+#include "operators/process.h"
 #include "operators/record.h"
 
 #include <stdarg.h>
@@ -183,8 +184,7 @@ fl_stream *fl__add_source_operator(fl_env *env, const fl__new_operator *what)
     return stream_of(env, node);
 }
 
-/* Only a plain (or keyed, which then loses its key) stream goes into most transformations. */
-static bool is_wrong_kind(fl_stream *in, const char *what, fl_where where)
+bool fl__stream_is_wrong_kind(fl_stream *in, const char *what, fl_where where)
 {
     const char *cure = NULL;
     if (in->kind == FL__STREAM_WINDOWED)
@@ -199,43 +199,63 @@ static bool is_wrong_kind(fl_stream *in, const char *what, fl_where where)
     return cure != NULL;
 }
 
+bool fl__stream_may_have_state(fl_stream *in, const char *call, const fl_options *options)
+{
+    if (in->kind == FL__STREAM_KEYED || (!options->states[0] && !options->on_timer))
+        return true;
+    fl__stream_error(in->env, options->where, "%s: %s only available on keyed streams: put fl_key_by before it", call,
+                     options->states[0] ? ".states are" : ".on_timer: timers are");
+    return false;
+}
+
 /* ---- record by record ---- */
 
-static fl_stream *with_function(fl_stream *in, const char *call, const fl__operator_class *class, fl_function f,
-                                const fl_type *out, const fl_options *options)
+/* with_state: what it becomes on a keyed stream when it has states. */
+static fl_stream *with_function(fl_stream *in, const char *call, const fl__operator_class *class,
+                                const fl__operator_class *with_state, fl_function f, const fl_type *out,
+                                const fl_options *options)
 {
-    if (fl__stream_failed(in) || is_wrong_kind(in, call, options->where))
+    if (fl__stream_failed(in) || fl__stream_is_wrong_kind(in, call, options->where))
         return in;
     if (!f)
         return fl__stream_error(in->env, options->where, "%s: the function is NULL", call);
+    if (!fl__stream_may_have_state(in, call, options))
+        return in;
+    if (options->states[0] || options->on_timer)
+        class = with_state;
     return fl__add_operator(in, &(fl__new_operator){.class = class, .out = out, .options = options, .function = f});
 }
 
 fl_stream *fl__map(fl_stream *in, fl_function f, const fl_type *out, const fl_options *options)
 {
-    return with_function(in, "fl_map", &fl__map_class, f, out, options);
+    return with_function(in, "fl_map", &fl__map_class, &fl__keyed_map_class, f, out, options);
 }
 
 fl_stream *fl__flat_map(fl_stream *in, fl_function f, const fl_type *out, const fl_options *options)
 {
-    return with_function(in, "fl_flat_map", &fl__flat_map_class, f, out, options);
+    return with_function(in, "fl_flat_map", &fl__flat_map_class, &fl__keyed_flat_map_class, f, out, options);
 }
 
 fl_stream *fl__filter(fl_stream *in, fl_filter_fn f, const fl_options *options)
 {
-    if (fl__stream_failed(in) || is_wrong_kind(in, "fl_filter", options->where))
+    if (fl__stream_failed(in) || fl__stream_is_wrong_kind(in, "fl_filter", options->where))
         return in;
     if (!f)
         return fl__stream_error(in->env, options->where, "fl_filter: the function is NULL");
-    return fl__add_operator(
-        in, &(fl__new_operator){.class = &fl__filter_class, .out = in->type, .options = options, .filter = f});
+    if (!fl__stream_may_have_state(in, "fl_filter", options))
+        return in;
+    bool has_state = options->states[0] || options->on_timer;
+    return fl__add_operator(in, &(fl__new_operator){.class = has_state ? &fl__keyed_filter_class : &fl__filter_class,
+                                                    .out = in->type,
+                                                    .options = options,
+                                                    .filter = f});
 }
 
 /* ---- partitioning ---- */
 
 fl_stream *fl__partition(fl_stream *in, fl_partitioning how, fl_where where)
 {
-    if (fl__stream_failed(in) || is_wrong_kind(in, "partitioning", where))
+    if (fl__stream_failed(in) || fl__stream_is_wrong_kind(in, "partitioning", where))
         return in;
     fl_stream *s = fl__stream_copy(in);
     s->kind = FL__STREAM_PLAIN;
@@ -264,7 +284,7 @@ static fl_stream *key_error(fl_stream *in, fl_where where, fl_error *error)
 
 fl_stream *fl__key_by(fl_stream *in, fl_where where, const char *const *names, size_t count)
 {
-    if (fl__stream_failed(in) || is_wrong_kind(in, "fl_key_by", where))
+    if (fl__stream_failed(in) || fl__stream_is_wrong_kind(in, "fl_key_by", where))
         return in;
     fl__key *key = fl__env_alloc(in->env, sizeof *key);
     fl_error error = FL_ERROR_INIT;
@@ -275,7 +295,7 @@ fl_stream *fl__key_by(fl_stream *in, fl_where where, const char *const *names, s
 
 fl_stream *fl__key_by_index(fl_stream *in, fl_where where, const int *indexes, size_t count)
 {
-    if (fl__stream_failed(in) || is_wrong_kind(in, "fl_key_by_index", where))
+    if (fl__stream_failed(in) || fl__stream_is_wrong_kind(in, "fl_key_by_index", where))
         return in;
     fl__key *key = fl__env_alloc(in->env, sizeof *key);
     fl_error error = FL_ERROR_INIT;
@@ -299,7 +319,7 @@ static void select_key(const void *row, void *key, void *context)
 
 fl_stream *fl__key_by_function(fl_stream *in, fl_key_fn f, const fl_type *type, const fl_options *options)
 {
-    if (fl__stream_failed(in) || is_wrong_kind(in, "fl_key_by_function", options->where))
+    if (fl__stream_failed(in) || fl__stream_is_wrong_kind(in, "fl_key_by_function", options->where))
         return in;
     selector *s = fl__env_alloc(in->env, sizeof *s);
     s->f = f;
@@ -313,7 +333,7 @@ fl_stream *fl__key_by_function(fl_stream *in, fl_key_fn f, const fl_type *type, 
 
 fl_stream *fl__partition_custom(fl_stream *in, fl_partition_fn partitioner, const char *field, const fl_options *options)
 {
-    if (fl__stream_failed(in) || is_wrong_kind(in, "fl_partition_custom", options->where))
+    if (fl__stream_failed(in) || fl__stream_is_wrong_kind(in, "fl_partition_custom", options->where))
         return in;
     fl__key *key = NULL;
     if (field) {
@@ -464,7 +484,7 @@ fl_stream *fl__rolling(fl_stream *in, fl_rolling what, const char *name, int ind
 fl_stream *fl__union(fl_where where, fl_stream *const *streams, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        if (fl__stream_failed(streams[i]) || is_wrong_kind(streams[i], "fl_union", where))
+        if (fl__stream_failed(streams[i]) || fl__stream_is_wrong_kind(streams[i], "fl_union", where))
             return streams[i];
         if (streams[i]->env != streams[0]->env)
             return fl__stream_error(streams[0]->env, where, "fl_union: the streams belong to different environments");
@@ -488,7 +508,7 @@ fl_stream *fl__connect(fl_stream *first, fl_stream *second, fl_where where)
         return first;
     if (fl__stream_failed(second))
         return second;
-    if (is_wrong_kind(first, "fl_connect", where) || is_wrong_kind(second, "fl_connect", where))
+    if (fl__stream_is_wrong_kind(first, "fl_connect", where) || fl__stream_is_wrong_kind(second, "fl_connect", where))
         return first;
     bool keyed1 = first->kind == FL__STREAM_KEYED, keyed2 = second->kind == FL__STREAM_KEYED;
     if (keyed1 && keyed2 && !fl_type_equal(first->key->type, second->key->type))
@@ -523,7 +543,7 @@ fl_stream *fl__side_output(fl_stream *in, const fl_tag *tag, fl_where where)
 
 fl_stream *fl__watermarks(fl_stream *in, fl_watermark_strategy strategy, const fl_watermark_options *options)
 {
-    if (fl__stream_failed(in) || is_wrong_kind(in, "fl_watermarks", options->where))
+    if (fl__stream_failed(in) || fl__stream_is_wrong_kind(in, "fl_watermarks", options->where))
         return in;
     if (strategy.bound.ms < 0)
         return fl__stream_error(in->env, options->where, "fl_watermarks: the bound is %lld ms; it must not be negative",

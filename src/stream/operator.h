@@ -22,6 +22,7 @@
 #include "data/batch.h"
 #include "data/key.h"
 #include "flinc/stream.h"
+#include "state/keyed.h"
 
 typedef struct fl__operator fl__operator;
 typedef struct fl__operator_class fl__operator_class;
@@ -114,6 +115,7 @@ struct fl__operator {
     const fl__operator_spec *spec;
     fl__task *task;
     fl_context ctx; /* what the user's functions see */
+    fl__function function; /* ctx.function: keyed state and timers of operators that have them */
     fl__output out;
     fl__output *side; /* side outputs, side_count of them */
     size_t side_count;

@@ -6,6 +6,12 @@
 
 /* ---- life cycle ---- */
 
+/* How state and timers, which know nothing of tasks, fail one. */
+static void fail_function(void *owner, fl_status status, const char *text)
+{
+    fl__operator_fail((fl__operator *)owner, status, "%s", text);
+}
+
 fl_status fl__task_open(fl__task *task)
 {
     task->is_opened = true;
@@ -22,6 +28,8 @@ fl_status fl__task_open(fl__task *task)
         op->ctx.watermark = FL_TIME_MIN;
         op->ctx.timestamp = FL_NO_TIMESTAMP;
         op->ctx.processing_time = task->now;
+        fl__function_init(&op->function, op, fail_function);
+        op->ctx.function = &op->function;
         if (op->class->open) {
             fl_error error = FL_ERROR_INIT;
             fl_status status = op->class->open(op, &error);
@@ -48,6 +56,7 @@ void fl__task_close(fl__task *task)
             op->spec->close(&op->ctx);
         if (op->class->close)
             op->class->close(op);
+        fl__function_release(&op->function);
     }
 }
 

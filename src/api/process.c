@@ -1,0 +1,63 @@
+/* Process functions and the functions of connected streams. */
+#include "api/api.h"
+#include "operators/process.h"
+
+fl_stream *fl__process(fl_stream *in, fl_function f, const fl_type *out, const fl_options *options)
+{
+    if (fl__stream_failed(in) || fl__stream_is_wrong_kind(in, "fl_process", options->where))
+        return in;
+    if (!f)
+        return fl__stream_error(in->env, options->where, "fl_process: the function is NULL");
+    bool is_keyed = in->kind == FL__STREAM_KEYED;
+    if (!is_keyed && !fl__stream_may_have_state(in, "fl_process", options))
+        return in;
+    return fl__add_operator(in, &(fl__new_operator){
+                                    .class = is_keyed ? &fl__keyed_process_class : &fl__process_class,
+                                    .out = out,
+                                    .options = options,
+                                    .function = f,
+                                });
+}
+
+static fl_stream *connected(fl_stream *in, const char *call, const char *name, fl_function f1, fl_function f2,
+                            const fl_type *out, const fl_options *options)
+{
+    if (fl__stream_failed(in))
+        return in;
+    if (in->kind != FL__STREAM_CONNECTED)
+        return fl__stream_error(in->env, options->where, "%s needs connected streams: put fl_connect before it", call);
+    if (!f1 || !f2)
+        return fl__stream_error(in->env, options->where, "%s: the function for the %s stream is NULL", call,
+                                f1 ? "second" : "first");
+    bool keyed1 = in->parts[0]->kind == FL__STREAM_KEYED, keyed2 = in->parts[1]->kind == FL__STREAM_KEYED;
+    if (keyed1 != keyed2 && (options->states[0] || options->on_timer))
+        return fl__stream_error(in->env, options->where,
+                                "%s with state or timers: only the %s stream is keyed; both must be keyed, by the same type",
+                                call, keyed1 ? "first" : "second");
+    bool is_keyed = keyed1 && keyed2;
+    if (!is_keyed && !fl__stream_may_have_state(in, call, options))
+        return in;
+    return fl__add_operator(in, &(fl__new_operator){
+                                    .class = is_keyed ? &fl__keyed_co_class : &fl__co_class,
+                                    .out = out,
+                                    .options = options,
+                                    .default_name = name,
+                                    .function = f1,
+                                    .function2 = f2,
+                                });
+}
+
+fl_stream *fl__co_map(fl_stream *in, fl_function f1, fl_function f2, const fl_type *out, const fl_options *options)
+{
+    return connected(in, "fl_co_map", "Co-Map", f1, f2, out, options);
+}
+
+fl_stream *fl__co_flat_map(fl_stream *in, fl_function f1, fl_function f2, const fl_type *out, const fl_options *options)
+{
+    return connected(in, "fl_co_flat_map", "Co-Flat Map", f1, f2, out, options);
+}
+
+fl_stream *fl__co_process(fl_stream *in, fl_function f1, fl_function f2, const fl_type *out, const fl_options *options)
+{
+    return connected(in, "fl_co_process", NULL, f1, f2, out, options);
+}

@@ -1,0 +1,14 @@
+/* Process functions, and what else needs keyed state or two inputs. */
+#ifndef FL_OPERATORS_PROCESS_H
+#define FL_OPERATORS_PROCESS_H
+
+#include "stream/operator.h"
+
+/* Not keyed: no state, no timers. */
+extern const fl__operator_class fl__process_class, fl__co_class;
+/* Behind key_by: the key's states and timers, of spec.states and spec.on_timer. */
+extern const fl__operator_class fl__keyed_process_class, fl__keyed_co_class;
+/* map, flat_map and filter with keyed state (Flink's rich functions behind key_by). */
+extern const fl__operator_class fl__keyed_map_class, fl__keyed_flat_map_class, fl__keyed_filter_class;
+
+#endif
