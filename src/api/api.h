@@ -50,8 +50,18 @@ struct fl_env {
     uint32_t segment_size;
     bool parallelism_set, max_parallelism_set, buffer_timeout_set; /* by the program: they win over the configuration */
     bool plan_only;            /* fl_execute stops at the finished graph (flinc info) */
+    struct fl__observer *observer; /* is told of runs; NULL */
     void *executor_data;
 };
+
+/* Told by fl_execute, in its thread, when a job begins to run and when it has ended and its result is there. */
+typedef struct fl__observer {
+    void (*started)(struct fl__observer *observer, fl_env *env);
+    void (*ended)(struct fl__observer *observer, fl_env *env, fl_status status);
+} fl__observer;
+
+/* Sets what is set in config, as the command line does before the program has its say. */
+void fl__env_configure(fl_env *env, const struct fl__config *config);
 
 /* The rest of a spec is filled in from the options: name, uid, arg, instance size, open, close, states, on_timer, where. */
 typedef struct fl__new_operator {

@@ -61,6 +61,12 @@ void fl_env_free(fl_env *env)
     fl__free(NULL, env, sizeof *env);
 }
 
+void fl__env_configure(fl_env *env, const fl__config *config)
+{
+    fl__config_merge(env->config, config);
+    apply_config(env);
+}
+
 void fl__set(fl_env *env, const char *key, const char *value, fl_where where)
 {
     fl_error error = FL_ERROR_INIT;

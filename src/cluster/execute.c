@@ -52,6 +52,8 @@ int fl_execute(fl_env *env, const char *job_name)
     atomic_store(&env->running, &job);
     if (atomic_load(&env->cancelled))
         fl__job_cancel(&job);
+    if (env->observer)
+        env->observer->started(env->observer, env);
     fl_status status = env->simulation ? fl__job_run_simulated(&job, env->simulation) : fl__job_run_threads(&job);
     hide_job(env);
     env->result = fl__arena_alloc(&env->arena, sizeof *env->result);
@@ -63,6 +65,8 @@ int fl_execute(fl_env *env, const char *job_name)
     env->result->runtime_ms = (fl__os_monotonic_ns(&fl__os_linux) - job.started_ns) / 1000000;
     if (status != FL_OK)
         fl__error_move(&env->error, &job.error);
+    if (env->observer)
+        env->observer->ended(env->observer, env, status);
     fl__job_release(&job);
     env->is_executed = true;
     return (int)status;

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static fl_status io_error(fl_error *error, const char *what, const char *path, int code)
 {
@@ -216,6 +218,19 @@ fl_status fl__folder_make(const fl__os *os, const char *path, fl_error *error)
     }
     free(part);
     return failed == 0 ? FL_OK : io_error(error, "make folder", path, failed);
+}
+
+fl_status fl__folder_make_private(const char *path, fl_error *error)
+{
+    struct stat s;
+    if (mkdir(path, 0700) < 0 && errno != EEXIST)
+        return io_error(error, "make folder", path, errno);
+    if (lstat(path, &s) < 0)
+        return io_error(error, "open", path, errno);
+    if (!S_ISDIR(s.st_mode) || s.st_uid != geteuid() || (s.st_mode & (S_IWGRP | S_IWOTH)))
+        return fl__error_set(
+            error, FL_ERROR_IO, "%s is not a folder that only this user may write to: remove it", path);
+    return FL_OK;
 }
 
 fl_status fl__folder_sync(const fl__os *os, const char *path, fl_error *error)
