@@ -321,6 +321,8 @@ fl_stream *fl__key_by_function(fl_stream *in, fl_key_fn f, const fl_type *type, 
 {
     if (fl__stream_failed(in) || fl__stream_is_wrong_kind(in, "fl_key_by_function", options->where))
         return in;
+    if (!f)
+        return fl__stream_error(in->env, options->where, "fl_key_by_function: the selector is NULL");
     selector *s = fl__env_alloc(in->env, sizeof *s);
     s->f = f;
     s->ctx = (fl_context){.arg = options->arg, .timestamp = FL_NO_TIMESTAMP, .watermark = FL_TIME_MIN};
@@ -335,6 +337,8 @@ fl_stream *fl__partition_custom(fl_stream *in, fl_partition_fn partitioner, cons
 {
     if (fl__stream_failed(in) || fl__stream_is_wrong_kind(in, "fl_partition_custom", options->where))
         return in;
+    if (!partitioner)
+        return fl__stream_error(in->env, options->where, "fl_partition_custom: the partitioner is NULL");
     fl__key *key = NULL;
     if (field) {
         key = fl__env_alloc(in->env, sizeof *key);
@@ -363,6 +367,8 @@ fl_stream *fl__reduce(fl_stream *in, fl_reduce_fn f, const fl_options *options)
 {
     if (fl__stream_failed(in))
         return in;
+    if (!f)
+        return fl__stream_error(in->env, options->where, "fl_reduce: the function is NULL");
     if (in->kind == FL__STREAM_WINDOWED)
         return fl__window_reduce(in, f, options);
     if (is_not_keyed(in, "fl_reduce", options->where))
@@ -375,6 +381,8 @@ fl_stream *fl__fold(fl_stream *in, const void *initial, fl_reduce_fn f, const fl
 {
     if (fl__stream_failed(in))
         return in;
+    if (!f)
+        return fl__stream_error(in->env, options->where, "fl_fold: the function is NULL");
     if (in->kind == FL__STREAM_WINDOWED)
         return fl__window_fold(in, initial, f, out, options);
     if (is_not_keyed(in, "fl_fold", options->where))
@@ -446,6 +454,30 @@ const fl_field *fl__api_field(fl_stream *in, const char *call, const char *name,
     return field;
 }
 
+/* The type to compare the field's values by, at *at in the row. What a nested row or an array is made of stands in the
+ * field and not in its type: those are compared as a row of this one field. */
+static const fl_type *order_of(fl_env *env, const fl_field *field, uint32_t *at, uint32_t offset)
+{
+    fl_kind kind = fl_field_kind(field);
+    if (kind != FL_KIND_ROW && kind != FL_KIND_ARRAY) {
+        *at = offset;
+        return field->type;
+    }
+    fl_field *only = fl__arena_memdup(&env->arena, field, sizeof *field);
+    only->offset = offset;
+    fl_type *type = fl__env_alloc(env, sizeof *type);
+    *type = (fl_type){
+        .kind = FL_KIND_ROW,
+        .size = offset + field->size,
+        .align = 1,
+        .field_count = 1,
+        .name = field->name,
+        .fields = only,
+    };
+    *at = 0;
+    return type;
+}
+
 fl_stream *fl__rolling(fl_stream *in, fl_rolling what, const char *name, int index, bool first, const fl_options *options)
 {
     if (fl__stream_failed(in))
@@ -471,6 +503,7 @@ fl_stream *fl__rolling(fl_stream *in, fl_rolling what, const char *name, int ind
                                 in->type->name);
     fl__rolling_config *config = fl__env_alloc(in->env, sizeof *config);
     *config = (fl__rolling_config){.what = what, .first = first, .field = field, .field_offset = offset};
+    config->order = order_of(in->env, field, &config->order_offset, offset);
     return fl__add_operator(in, &(fl__new_operator){.class = &fl__rolling_class,
                                                     .out = in->type,
                                                     .options = options,

@@ -19,8 +19,16 @@ void fl__graph_init(fl__graph *graph, fl__arena *arena, fl_error *error)
     graph->nodes_end = &graph->nodes;
 }
 
+/* The program goes on building after its plan was asked for: that plan is no more. */
+static void unchain(fl__graph *graph)
+{
+    graph->vertices = NULL;
+    graph->vertex_count = 0;
+}
+
 fl__node *fl__graph_add(fl__graph *graph, const fl__operator_spec *spec)
 {
+    unchain(graph);
     fl__node *node = fl__arena_alloc(graph->arena, sizeof *node);
     node->spec = *spec;
     node->spec.id = ++graph->node_count;
@@ -31,6 +39,7 @@ fl__node *fl__graph_add(fl__graph *graph, const fl__operator_spec *spec)
 
 fl__edge *fl__graph_connect(fl__graph *graph, const fl__edge *edge)
 {
+    unchain(graph);
     fl__edge *e = fl__arena_memdup(graph->arena, edge, sizeof *edge);
     e->next_in = e->next_out = NULL;
     fl__edge **in = &e->to->in, **out = &e->from->out;

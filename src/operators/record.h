@@ -23,6 +23,8 @@ typedef struct fl__rolling_config {
     bool first; /* ties of min_by and max_by */
     const fl_field *field;
     uint32_t field_offset;
+    const fl_type *order; /* min_by, max_by: what is compared, order_offset into the row */
+    uint32_t order_offset;
     const void *initial; /* fold */
 } fl__rolling_config;
 extern const fl__operator_class fl__rolling_class, fl__reduce_class, fl__fold_class;

@@ -9,6 +9,8 @@
 #include "state/table.h"
 #include "stream/task.h"
 
+enum { ROW_KEY_MAX = 64 }; /* bytes of a key that may stay in its row */
+
 typedef void (*combine_fn)(void *value, const void *in);
 
 typedef struct rolling_operator {
@@ -101,7 +103,8 @@ static bool row_is_entry(const fl__operator_spec *spec, const fl__layout *layout
 {
     const fl__rolling_config *config = spec->config;
     const fl__key *key = spec->key[0];
-    if (!config || spec->class != &fl__rolling_class || !key->in_place || config->what > FL_MAX)
+    if (!config || spec->class != &fl__rolling_class || !key->in_place || config->what > FL_MAX ||
+        key->size > ROW_KEY_MAX)
         return false;
     uint32_t a = config->field_offset, b = key->offset;
     if (a < b + key->size && b < a + config->field->size)
@@ -148,7 +151,7 @@ static __attribute__((noinline)) void start(rolling_operator *self, char *entry,
     char *value = entry + self->value_offset;
     if (self->key_in_row) {
         const fl__key *key = self->op.spec->key[0];
-        char kept[64];
+        char kept[ROW_KEY_MAX];
         fl_assert(key->size <= sizeof kept);
         memcpy(kept, value + key->offset, key->size);
         memcpy(value, row, self->layout.row_size);
@@ -242,7 +245,7 @@ static void roll_by(rolling_operator *self, const fl__batch *batch)
         if (inserted) {
             start(self, entry, row);
         } else {
-            int order = fl_compare(config->field->type, row + config->field_offset, value + config->field_offset);
+            int order = fl_compare(config->order, row + config->order_offset, value + config->order_offset);
             if (config->what == FL_MAX_BY)
                 order = -order;
             if (order < 0 || (order == 0 && !config->first)) {
