@@ -9,7 +9,6 @@
  *
  * All four lie in one entry per sensor: a reading costs one look-up. */
 #include "sensor.h"
-#include <math.h>
 
 typedef struct {
     fl_string sensor;
@@ -68,7 +67,7 @@ static void insert_into_top(fl_context *ctx, double temperature)
 static void summarize(const void *in, fl_collector *out, fl_context *ctx)
 {
     const Reading *r = in;
-    Summary s = { .sensor = r->id, .degrees = (int32_t)floor(r->temperature), .times = 1 };
+    Summary s = { .sensor = r->id, .degrees = (int32_t)r->temperature, .times = 1 };
 
     insert_into_top(ctx, r->temperature);
     double *top[] = { &s.highest, &s.second, &s.third };
