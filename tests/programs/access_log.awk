@@ -19,7 +19,7 @@ function date_of(day_number,   year, month) { # YYYY-MM-DD
 }
 BEGIN {
     split("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec", names, " ")
-    for (i in names) number[names[i]] = i
+    for (i in names) number[names[i]] = i + 0
 }
 {
     if ($0 !~ /^[^ ]+ .*\[[0-9][0-9]\/[A-Z][a-z][a-z]\/[0-9][0-9][0-9][0-9]:[0-9][0-9]:[0-9][0-9]:[0-9][0-9] [-+][0-9][0-9][0-9][0-9]\] "([^"\\]|\\.)*" [0-9][0-9][0-9]( |$)/) {

@@ -35,7 +35,7 @@ fails "no/such.txt" word_count_file --input "$FLINC_TMP/no/such.txt"
 fails "plain" word_count_file --output "$FLINC_TMP/plain/counts.csv"
 fails "port" word_count_socket --port 70000
 fails "localhost\|127.0.0.1" word_count_socket --port 1
-fails "parallelism" access_log -p 0
+fails "-p: '0' is not a whole number" access_log -p 0
 fails "no.such.key" access_log -D no.such.key=1
 
 [ -z "$(find "$FLINC_TMP" -name '*.txt' -o -name '*.csv')" ] || { echo "files were left behind"; exit 1; }
