@@ -51,13 +51,29 @@ struct fl_collector {
 
 void fl__collect_slow(fl_collector *out, const void *row, size_t size);
 
-static inline void fl__collect(fl_collector *out, const void *row, size_t size)
+/* Copies a row. One of constant size goes by words, all read before the first is written: a row that was just made then
+ * passes in registers. As one wide load it would wait for the narrow stores before it to reach the cache (a failed store
+ * forwarding, 4 ns). */
+static inline __attribute__((always_inline)) void fl__row_copy(char *to, const void *row, size_t size)
+{
+    if (__builtin_constant_p(size) && size % 8 == 0 && size <= 64) {
+        uint64_t words[8];
+        for (size_t i = 0; i < size / 8; i++)
+            memcpy(&words[i], (const char *)row + 8 * i, 8);
+        for (size_t i = 0; i < size / 8; i++)
+            memcpy(to + 8 * i, &words[i], 8);
+    } else {
+        memcpy(to, row, size);
+    }
+}
+
+static inline __attribute__((always_inline)) void fl__collect(fl_collector *out, const void *row, size_t size)
 {
     if (FL_UNLIKELY(out->cursor >= out->limit || size != out->row_size)) {
         fl__collect_slow(out, row, size);
         return;
     }
-    memcpy(out->cursor, row, size);
+    fl__row_copy(out->cursor, row, size);
     out->cursor += size;
     if (out->timestamps)
         *out->timestamps++ = out->timestamp;
