@@ -25,19 +25,41 @@ static fl_status call_each(fl__operator *op, unsigned input, const fl__batch *ba
     return FL_OK;
 }
 
-static fl_status filter(fl__operator *op, unsigned input, const fl__batch *batch)
+/* size is a constant in the callers for the usual rows: kept ones are copied without a call. */
+static inline __attribute__((always_inline)) void filter_rows(fl__operator *op, const fl__batch *batch, uint32_t size)
 {
-    (void)input;
     const bool *failed = &op->task->failed;
     fl_filter_fn keep = op->spec->filter;
     fl_collector *out = &op->out.collector;
     const int64_t *timestamps = fl__batch_has(batch, FL__COLUMN_TIMESTAMP) ? fl__batch_timestamps(batch) : NULL;
     const char *row = fl__batch_rows(batch);
-    for (uint32_t i = 0, n = batch->count; i < n && !*failed; i++, row += batch->row_size) {
+    for (uint32_t i = 0, n = batch->count; i < n && !*failed; i++, row += size) {
         if (timestamps)
             op->ctx.timestamp = out->timestamp = timestamps[i];
         if (keep(row, &op->ctx))
-            fl_collect_row(out, row);
+            fl__collect(out, row, size);
+    }
+}
+
+static fl_status filter(fl__operator *op, unsigned input, const fl__batch *batch)
+{
+    (void)input;
+    switch (batch->row_size) {
+        case 8:
+            filter_rows(op, batch, 8);
+            break;
+        case 16:
+            filter_rows(op, batch, 16);
+            break;
+        case 24:
+            filter_rows(op, batch, 24);
+            break;
+        case 32:
+            filter_rows(op, batch, 32);
+            break;
+        default:
+            filter_rows(op, batch, batch->row_size);
+            break;
     }
     return FL_OK;
 }

@@ -1,16 +1,18 @@
 /* fl_add_sink: the user's function for every record, and its .flush when the input runs dry and at the end. */
 #include "api/api.h"
+#include "stream/task.h"
 
 static fl_status process(fl__operator *op, unsigned input, const fl__batch *batch)
 {
     (void)input;
     fl_function f = op->spec->function;
+    const bool *failed = &op->task->failed; /* read in place: a call per record would cost as much as the function's */
     const int64_t *timestamps = fl__batch_has(batch, FL__COLUMN_TIMESTAMP) ? fl__batch_timestamps(batch) : NULL;
     FL__FOR_ROWS(batch, row, i)
     {
         op->ctx.timestamp = timestamps ? timestamps[i] : FL_NO_TIMESTAMP;
         f(row, NULL, &op->ctx);
-        if (FL_UNLIKELY(fl__operator_failed(op)))
+        if (FL_UNLIKELY(*failed))
             return FL_ERROR_USER;
     }
     return FL_OK;
