@@ -163,67 +163,122 @@ static __attribute__((noinline)) void start(rolling_operator *self, char *entry,
         fl__value_own(&self->layout, value, self->heap);
 }
 
-static inline __attribute__((always_inline)) void copy_words(char *to, const char *from, uint32_t size)
+/* Where emitted rows go, in registers for the length of a batch: no user code runs in between that could look. */
+typedef struct emitter {
+    fl_collector *out;
+    char *cursor, *limit;
+    int64_t *timestamps;
+    bool flat; /* rows hold no pointers */
+} emitter;
+
+static inline __attribute__((always_inline)) void emitter_load(emitter *e, fl__output *out)
 {
-    uint32_t i = 0;
-    for (; i + 8 <= size; i += 8)
-        memcpy(to + i, from + i, 8);
-    for (; i < size; i++)
-        to[i] = from[i];
+    e->out = &out->collector;
+    e->cursor = out->collector.cursor;
+    e->limit = out->limit;
+    e->timestamps = out->collector.timestamps;
+    e->flat = out->layout.is_flat;
 }
 
-static inline __attribute__((always_inline)) void emit(fl_collector *out, const char *value, uint32_t size)
+/* The batch is full, or the row has pointers. */
+static __attribute__((noinline)) emitter emit_slow(emitter e, const char *value, uint32_t size, int64_t timestamp)
 {
-    if (FL_UNLIKELY(out->cursor >= out->limit)) {
-        fl__collect_slow(out, value, size);
+    e.out->cursor = e.cursor;
+    e.out->timestamps = e.timestamps;
+    e.out->timestamp = timestamp;
+    fl__collect_slow(e.out, value, size);
+    emitter_load(&e, fl__output_of(e.out));
+    return e;
+}
+
+static inline __attribute__((always_inline)) void emit(emitter *e, const char *value, uint32_t size, bool is_short,
+                                                       int64_t timestamp)
+{
+    if (FL_UNLIKELY(e->cursor >= e->limit || !is_short)) {
+        *e = emit_slow(*e, value, size, timestamp);
         return;
     }
-    copy_words(out->cursor, value, size);
-    out->cursor += size;
-    if (out->timestamps)
-        *out->timestamps++ = out->timestamp;
+    for (uint32_t i = 0; i + 8 <= size; i += 8)
+        memcpy(e->cursor + i, value + i, 8);
+    for (uint32_t i = size & ~7u; i < size; i++)
+        e->cursor[i] = value[i];
+    e->cursor += size;
+    if (e->timestamps)
+        *e->timestamps++ = timestamp;
 }
 
-/* class and is_sum64 are constants in the callers: their comparisons and sums are inlined. */
+/* A row whose candidate is not its entry: another key with the same tag, or the first of its key. */
+static __attribute__((noinline)) char *find_or_start(rolling_operator *self, uint64_t hash, const void *key,
+                                                     const char *row, bool *started)
+{
+    char *entry = fl__table_get_class(&self->table, self->table.key.class, hash, key, started);
+    if (*started)
+        start(self, entry, row);
+    return entry;
+}
+
+/* Constants in the callers, so that the loop is made for them: class of the key; is_sum64, a sum of 64-bit integers;
+ * row_size; key_in_row, the only string of the row, when there is one, being the key. */
 static inline __attribute__((always_inline)) void roll(rolling_operator *self, const fl__batch *batch,
-                                                       fl__key_class class, bool is_sum64)
+                                                       fl__key_class class, bool is_sum64, uint32_t row_size,
+                                                       bool key_in_row)
 {
     fl__operator *op = &self->op;
     const fl__rolling_config *config = op->spec->config;
     const fl__key *key = op->spec->key[0];
     fl__table *table = &self->table;
-    fl_collector *out = &op->out.collector;
     const uint64_t *hashes = fl__batch_hashes(batch);
     const int64_t *timestamps = fl__batch_has(batch, FL__COLUMN_TIMESTAMP) ? fl__batch_timestamps(batch) : NULL;
     const char *row = fl__batch_rows(batch);
-    uint32_t n = batch->count, size = batch->row_size, field = config->field_offset, value_offset = self->value_offset;
+    uint32_t n = batch->count, field = config->field_offset;
+    uint32_t value_offset = key_in_row ? 0 : self->value_offset, key_offset = key_in_row ? key->offset : 0;
+    combine_fn combine = self->combine;
     char *candidates[FL__TABLE_BLOCK];
-    for (uint32_t i = 0; i < n; i++, row += size) {
-        uint32_t in_block = i % FL__TABLE_BLOCK;
-        if (in_block == 0)
-            fl__table_candidates(table, hashes + i, n - i < FL__TABLE_BLOCK ? n - i : FL__TABLE_BLOCK, n - i,
-                                 fl__table_is_large(table), candidates);
-        const void *k = fl__key_of(key, row, self->key_scratch);
-        char *entry = candidates[in_block];
-        bool inserted = false;
-        if (FL_UNLIKELY(!entry || !fl__key_equal_class(key, class, entry + table->key_offset, k)))
-            entry = fl__table_get_class(table, class, hashes[i], k, &inserted);
-        char *value = entry + value_offset;
-        if (FL_UNLIKELY(inserted)) {
-            start(self, entry, row);
-        } else if (is_sum64) {
-            uint64_t a, b;
-            memcpy(&a, value + field, 8);
-            memcpy(&b, row + field, 8);
-            a += b;
-            memcpy(value + field, &a, 8);
-        } else {
-            self->combine(value + field, row + field);
+    emitter e;
+    emitter_load(&e, &op->out);
+    for (uint32_t block = 0; block < n; block += FL__TABLE_BLOCK) {
+        uint32_t count = n - block < FL__TABLE_BLOCK ? n - block : FL__TABLE_BLOCK;
+        fl__table_candidates(table, hashes + block, count, n - block, fl__table_is_large(table), candidates);
+        for (uint32_t i = 0; i < count; i++, row += row_size) {
+            const void *k = key_in_row ? row + key_offset : fl__key_of(key, row, self->key_scratch);
+            char *entry = candidates[i];
+            bool started = false;
+            if (FL_UNLIKELY(!entry || !fl__key_equal_class(key, class, entry + key_offset, k)))
+                entry = find_or_start(self, hashes[block + i], k, row, &started);
+            char *value = entry + value_offset;
+            if (FL_UNLIKELY(started)) {
+                /* the value is the row */
+            } else if (is_sum64) {
+                uint64_t a, b;
+                memcpy(&a, value + field, 8);
+                memcpy(&b, row + field, 8);
+                a += b;
+                memcpy(value + field, &a, 8);
+            } else {
+                combine(value + field, row + field);
+            }
+            bool is_short = e.flat ||
+                (key_in_row && class == FL__KEY_STRING && ((const fl_string *)k)->length <= FL_STRING_INLINE);
+            emit(&e, value, row_size, is_short, timestamps ? timestamps[block + i] : FL_NO_TIMESTAMP);
         }
-        if (timestamps)
-            out->timestamp = timestamps[i];
-        emit(out, value, size);
     }
+    e.out->cursor = e.cursor;
+    e.out->timestamps = e.timestamps;
+}
+
+/* The shapes that most programs have get loops of their own. */
+static inline __attribute__((always_inline)) void roll_class(rolling_operator *self, const fl__batch *batch,
+                                                             fl__key_class class)
+{
+    bool is_sum64 = self->combine == sum_u64;
+    if (is_sum64 && self->key_in_row && batch->row_size == 16 && class != FL__KEY_STRING)
+        roll(self, batch, class, true, 16, true);
+    else if (is_sum64 && self->key_in_row && batch->row_size == 24)
+        roll(self, batch, class, true, 24, true);
+    else if (self->key_in_row)
+        roll(self, batch, class, false, batch->row_size, true);
+    else
+        roll(self, batch, class, false, batch->row_size, false);
 }
 
 /* min_by, max_by: the whole row is replaced. */
@@ -269,28 +324,18 @@ static fl_status rolling(fl__operator *op, unsigned input, const fl__batch *batc
         roll_by(self, batch);
         return FL_OK;
     }
-    bool is_sum64 = self->combine == sum_u64;
     switch (self->table.key.class) {
         case FL__KEY_U64:
-            if (is_sum64)
-                roll(self, batch, FL__KEY_U64, true);
-            else
-                roll(self, batch, FL__KEY_U64, false);
+            roll_class(self, batch, FL__KEY_U64);
             break;
         case FL__KEY_U32:
-            if (is_sum64)
-                roll(self, batch, FL__KEY_U32, true);
-            else
-                roll(self, batch, FL__KEY_U32, false);
+            roll_class(self, batch, FL__KEY_U32);
             break;
         case FL__KEY_STRING:
-            if (is_sum64)
-                roll(self, batch, FL__KEY_STRING, true);
-            else
-                roll(self, batch, FL__KEY_STRING, false);
+            roll_class(self, batch, FL__KEY_STRING);
             break;
         case FL__KEY_GENERIC:
-            roll(self, batch, FL__KEY_GENERIC, false);
+            roll_class(self, batch, FL__KEY_GENERIC);
             break;
     }
     return FL_OK;
