@@ -73,6 +73,7 @@ typedef struct fl_source_class {
      * end. */
     fl_status (*poll)(fl_collector *out, fl_context *ctx);
     void (*close)(fl_context *ctx);
+    bool no_timestamps;   /* records carry none, whatever is collected: saves 8 bytes and a nanosecond each per operator */
 } fl_source_class;
 void fl_wait_fd(fl_context *ctx, int fd);            /* -1: none */
 void fl_wait_until(fl_context *ctx, fl_time time_ms); /* on the processing-time clock; FL_TIME_MAX: none */

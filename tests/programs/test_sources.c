@@ -525,11 +525,18 @@ static fl_status wrong_poll(fl_collector *out, fl_context *ctx)
 static void test_poll_source(void **state)
 {
     (void)state;
-    static const fl_source_class ticks = { "Ticks", sizeof(Ticks), ticks_open, ticks_poll, ticks_close };
+    static const fl_source_class ticks = {
+        .name = "Ticks", .instance_size = sizeof(Ticks), .open = ticks_open, .poll = ticks_poll, .close = ticks_close };
     fl_env *env = fl_env_new(0, NULL);
     fl_add_sink(fl_poll_source(env, &ticks, int64_t), with_time);
     run_job(env);
     assert_string_equal(collected_text(false), "0@100|3@-|closed after 5");
+    fl_source_class timeless = ticks;
+    timeless.no_timestamps = true;
+    env = fl_env_new(0, NULL);
+    fl_add_sink(fl_poll_source(env, &timeless, int64_t), with_time);
+    run_job(env);
+    assert_string_equal(collected_text(false), "0@-|3@-|closed after 5");
     env = fl_env_new(0, NULL);
     fl_add_sink(fl_poll_source(env, &ticks, int64_t, .arg = env), with_time);
     run_failing(env, "refused to open");

@@ -83,6 +83,6 @@ fl_stream *fl__poll_source(
                                             .options = &own,
                                             .default_name = source->name,
                                             .config = config,
-                                            .emits_timestamps = true,
+                                            .emits_timestamps = !source->no_timestamps,
                                         });
 }
