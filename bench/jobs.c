@@ -63,7 +63,6 @@ static fl_status poll_pairs(fl_collector *out, fl_context *ctx)
     return i < g->end ? FL_OK : FL_DONE;
 }
 
-#ifdef BENCH_WINDOWS
 static fl_status poll_timed_pairs(fl_collector *out, fl_context *ctx)
 {
     generator *g = fl_self(ctx);
@@ -79,7 +78,6 @@ static fl_status poll_timed_pairs(fl_collector *out, fl_context *ctx)
     g->next = i;
     return i < g->end ? FL_OK : FL_DONE;
 }
-#endif
 
 static fl_status poll_sentences(fl_collector *out, fl_context *ctx)
 {
@@ -97,20 +95,20 @@ static fl_status poll_sentences(fl_collector *out, fl_context *ctx)
 static const fl_source_class pair_source = {
     .name = "Pairs",
     .instance_size = sizeof(generator),
+    .no_timestamps = true,
     .open = generator_open,
     .poll = poll_pairs,
 };
-#ifdef BENCH_WINDOWS
 static const fl_source_class timed_pair_source = {
     .name = "Timed pairs",
     .instance_size = sizeof(generator),
     .open = generator_open,
     .poll = poll_timed_pairs,
 };
-#endif
 static const fl_source_class sentence_source = {
     .name = "Sentences",
     .instance_size = sizeof(generator),
+    .no_timestamps = true,
     .open = generator_open,
     .poll = poll_sentences,
 };
@@ -141,14 +139,12 @@ static void add_word_count(const void *in, fl_collector *out, fl_context *ctx)
     *(uint64_t *)fl_self(ctx) += (uint64_t)((const WordCount *)in)->count;
 }
 
-#ifdef BENCH_WINDOWS
 static void add_window(const void *in, fl_collector *out, fl_context *ctx)
 {
     (void)out;
     const CountSum *w = in;
     *(uint64_t *)fl_self(ctx) += (uint64_t)(w->count * w->count + w->sum);
 }
-#endif
 
 static void report_checksum(fl_context *ctx)
 {
@@ -182,7 +178,6 @@ static void job_words(fl_env *env, uint64_t records, uint64_t keys)
     sink(fl_sum(fl_key_by(fl_flat_map(lines, split, WordCount), "word"), "count"), add_word_count);
 }
 
-#ifdef BENCH_WINDOWS
 static void window_add(void *accumulator, const void *in, fl_context *ctx)
 {
     (void)ctx;
@@ -206,7 +201,6 @@ static void job_windows(fl_env *env, uint64_t records, uint64_t keys)
     fl_stream *windows = fl_window(fl_key_by(timed, "key"), fl_tumbling_event_time(fl_milliseconds(WINDOW_MS)));
     sink(fl_aggregate(windows, count_and_sum), add_window);
 }
-#endif
 
 static void first(const void *in, fl_collector *out, fl_context *ctx)
 {
@@ -254,9 +248,7 @@ const bench_case cases[] = {
     { "sum_1e3", "keyed sum, 1e3 keys", 200 M, 1000, bare_sum, bare_sum_prefetched, job_sum, false, 1.15, 2.2, 7.0, 66, 84 },
     { "sum_1e6", "keyed sum, 1e6 keys", 30 M, 1000000, bare_sum, bare_sum_prefetched, job_sum, false, 1.0, 2.2, 1.0, 15.6, 27 },
     { "words", "word count, 1e4 words", 30 M, WORDS, bare_words, NULL, job_words, false, 1.25, 2.2, 5.1, 11, 42 },
-#ifdef BENCH_WINDOWS
     { "windows", "1 s windows, 1e4 keys", 150 M, WINDOW_KEYS, bare_windows, NULL, job_windows, false, 1.3, 2.2, 3.0, 0, 105 },
-#endif
     { "maps", "3 maps and a filter", 300 M, 1000, bare_maps, NULL, job_maps, false, 0, 0, 16, 0, 0 },
     { "maps_unchained", "the same unchained", 100 M, 1000, bare_maps, NULL, job_maps, true, 0, 0, 5, 0, 0 },
     { "maps_none", "source and sink only", 300 M, 1000, bare_source, NULL, job_source, false, 0, 0, 0, 0, 0 },
