@@ -122,6 +122,12 @@ static fl__window_config *new_config(fl_stream *in, fl__window_content content)
 
 static fl_stream *add(fl_stream *in, fl__window_config *config, fl__new_operator what)
 {
+    const fl_options *options = what.options;
+    if (options->on_timer)
+        return fl__stream_error(in->env, options->where, "window functions have no timers: .on_timer belongs to fl_process");
+    if (options->states[0] && !what.function)
+        return fl__stream_error(in->env, options->where, "only functions that see the window can have states: use "
+            "fl_aggregate_with, fl_reduce_with or fl_window_process");
     what.class = &fl__window_class;
     what.default_name = default_name(&config->window.assigner);
     what.config = config;

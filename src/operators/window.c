@@ -235,8 +235,13 @@ void fl__window_pass_on(fl__window_operator *w, const void *rows, size_t count, 
     }
     fl_elements elements = {rows, count, row_size};
     op->ctx.key = key;
-    op->ctx.entry = NULL;
+    if (w->keyed)
+        fl__keyed_set_key(w->keyed, &op->ctx, fl__key_hash(op->spec->key[0], key), key);
     op->spec->function(&elements, &op->out.collector, &op->ctx);
+    if (w->keyed)
+        fl__keyed_end_call(w->keyed, &op->ctx);
+    op->ctx.key = NULL;
+    op->ctx.entry = NULL;
 }
 
 static void set_window(fl__window_operator *w, int64_t number)
@@ -520,10 +525,27 @@ static bool shall_combine(const fl__window_config *config, const fl_aggregate_fn
     return config->content == FL__WINDOW_ROLLING || (config->content == FL__WINDOW_AGGREGATE && aggregate->merge);
 }
 
+static fl_status open_states(fl__window_operator *w, fl_error *error)
+{
+    fl__operator *op = &w->op;
+    fl__keyed_options options = {
+        .memory = &op->memory,
+        .key = op->spec->key[0],
+        .states = op->spec->states,
+        .state_count = op->spec->state_count,
+        .max_parallelism = (uint32_t)op->ctx.max_parallelism,
+    };
+    fl_status status = fl__keyed_new(&w->keyed, &options, error);
+    if (status == FL_OK) {
+        op->function.keyed = w->keyed;
+        op->ctx.state_offsets = w->keyed->offsets;
+    }
+    return status;
+}
+
 static fl_status open_operator(fl__operator *op, fl_error *error)
 {
     fl__window_operator *w = fl__window_of(op);
-    (void)error;
     w->config = op->spec->config;
     w->is_processing_time = w->config->window.assigner.is_processing_time;
     w->allowed_lateness = w->is_processing_time ? 0 : w->config->window.allowed_lateness;
@@ -539,7 +561,7 @@ static fl_status open_operator(fl__operator *op, fl_error *error)
     w->key_scratch = fl__alloc_zero(&op->memory, op->spec->key[0]->size);
     w->function->open(w);
     w->late_entry = fl__alloc_zero(&op->memory, w->entry_size);
-    return FL_OK;
+    return op->spec->state_count ? open_states(w, error) : FL_OK;
 }
 
 static void close_operator(fl__operator *op)
@@ -555,6 +577,9 @@ static void close_operator(fl__operator *op)
     }
     if (w->combined)
         release_pane(w, w->combined);
+    op->function.keyed = NULL;
+    op->ctx.state_offsets = NULL;
+    fl__keyed_free(w->keyed);
     fl__free(&op->memory, w->panes, w->pane_capacity * sizeof *w->panes);
     fl__free(&op->memory, w->key_scratch, op->spec->key[0]->size);
     fl__free(&op->memory, w->content_scratch, w->content_layout.row_size);

@@ -4,7 +4,7 @@
 #define FL_OPERATORS_WINDOW_INTERNAL_H
 
 #include "operators/window.h"
-#include "state/table.h"
+#include "state/keyed.h"
 
 typedef struct fl__window_operator fl__window_operator;
 
@@ -64,6 +64,7 @@ struct fl__window_operator {
     bool is_processing_time;
     bool is_combining;    /* a table per pane, windows combine them; else a table per window */
     fl_time allowed_lateness;
+    fl__keyed *keyed;     /* states of the window function, across windows; NULL: it has none */
     fl_time time;         /* windows with maxTimestamp ≤ time have fired: the watermark, or the clock - 1 */
 
     /* set by function->open */

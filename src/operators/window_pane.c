@@ -187,6 +187,7 @@ static inline __attribute__((always_inline)) void add_rows(fl__window_operator *
     const uint32_t row_size = batch->row_size, field = w->config->rolling.offset, content = w->content_offset;
     const uint32_t key_offset = w->key_offset;
     void (*user_add)(void *, const void *, fl_context *) = how == ADD_AGGREGATE ? op->spec->aggregate->add : NULL;
+    const bool shows_key = !w->keyed; /* the state is the window function's: not for what runs before it */
     const bool prefetches = fl__table_is_large(table) || !w->is_combining;
     char *entries[FL__TABLE_BLOCK];
     for (uint32_t block = from; block < to; block += FL__TABLE_BLOCK) {
@@ -201,7 +202,7 @@ static inline __attribute__((always_inline)) void add_rows(fl__window_operator *
                 entry = fl__table_get_class(table, class, hashes[i], k, &is_new);
             char *value = entry + content;
             if (how >= ADD_AGGREGATE) {
-                op->ctx.key = entry + key_offset;
+                op->ctx.key = shows_key ? entry + key_offset : NULL;
                 op->ctx.timestamp = timestamps ? timestamps[i] : FL_NO_TIMESTAMP;
             }
             if (FL_UNLIKELY(is_new)) {
@@ -276,7 +277,7 @@ static void combine(fl__window_operator *w, char *entry, const char *other)
     const char *in = other + w->content_offset;
     uint32_t at = config->rolling.offset, size = w->content_layout.row_size;
     if (config->content == FL__WINDOW_AGGREGATE) {
-        w->op.ctx.key = entry + w->key_offset;
+        w->op.ctx.key = w->keyed ? NULL : entry + w->key_offset;
         w->op.spec->aggregate->merge(value, in, &w->op.ctx);
         return;
     }
@@ -309,7 +310,7 @@ static void emit(fl__window_operator *w, const char *entry)
     if (w->config->content == FL__WINDOW_AGGREGATE) {
         size = aggregate->out->size;
         if (aggregate->get) {
-            op->ctx.key = entry + w->key_offset;
+            op->ctx.key = w->keyed ? NULL : entry + w->key_offset;
             memset(w->result, 0, size);
             aggregate->get(value, w->result, &op->ctx);
             value = w->result;
