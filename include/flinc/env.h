@@ -69,7 +69,8 @@ bool fl_param_bool(fl_env *env, const char *name, bool default_value);
 bool fl_param_has(fl_env *env, const char *name);
 
 /* Runs the job and waits for its end. Returns 0, or an fl_status ≥ 16; the message is in fl_env_error. What sticks to
- * the environment from building the graph comes out here, before anything runs. */
+ * the environment from building the graph comes out here, before anything runs. When only the plan is wanted (flinc
+ * info), nothing runs and FL_DONE is returned: a program that has something to say about results checks for 0. */
 int fl_execute(fl_env *env, const char *job_name);
 
 /* The error that stopped the building or the run, "" when there is none: place of the program, what, what to do. */

@@ -6,10 +6,11 @@
 #include "base/error.h"
 #include "base/params.h"
 
-/* `flinc info`: the program is run for its graph only. */
+/* `flinc info`: the program is run for its graph only. FL_DONE tells it that there are no results to speak of. */
 static int plan_only(fl_env *env)
 {
-    return (int)fl__graph_chain(&env->graph);
+    fl_status status = fl__graph_chain(&env->graph);
+    return status == FL_OK ? FL_DONE : (int)status;
 }
 
 /* The running job, for threads and signal handlers; paired with leave_job, between them the job stays. */

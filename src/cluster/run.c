@@ -191,7 +191,8 @@ static int conclude(const fl__run *run, fl_env *env, const watch *w, int result)
         return 128 + fl__interrupt_signal();
     if (env->error.status != FL_OK)
         return fl__run_error(run->program, &env->error);
-    if (result != 0)
+    bool has_plan = run->mode != FL__RUN && env->job_name; /* result is then not 0, for nothing was run */
+    if (result != 0 && !has_plan)
         return result > 0 && result < 256 ? result : 1;
     if (env->job_name)
         return run->mode == FL__RUN ? 0 : print_plan(run, env);
