@@ -15,7 +15,7 @@ typedef struct loopback {
     pthread_t thread;
     const char *const *texts; /* one a connection, NULL at the end; or NULL: takes one connection's data */
     char *received;
-    size_t received_length;
+    size_t received_length, received_room;
     size_t close_after; /* received bytes after which the connection is closed; 0: at its end */
 } loopback;
 
@@ -63,7 +63,10 @@ static inline void *loopback_run(void *arg)
     int client = accept(server->fd, NULL, NULL);
     char buffer[4096];
     for (ssize_t n; (n = read(client, buffer, sizeof buffer)) > 0;) {
-        server->received = realloc(server->received, server->received_length + (size_t)n + 1);
+        if (server->received_length + (size_t)n >= server->received_room) {
+            server->received_room = 2 * server->received_room + sizeof buffer + 1;
+            server->received = realloc(server->received, server->received_room);
+        }
         memcpy(server->received + server->received_length, buffer, (size_t)n);
         server->received_length += (size_t)n;
         server->received[server->received_length] = 0;

@@ -416,8 +416,8 @@ static void wait_for_end(struct function_source *source)
             continue;
         waited_ms += GRACE_MS;
         fl__notice(&source->op,
-            "the source function has not returned %lld s after it was cancelled; it must return when fl_running(ctx) is "
-            "false, and .cancel must end what it waits for",
+            "the source function has not returned %lld s after it was cancelled; it must return when fl_running(ctx) "
+            "is false, and .cancel must end what it waits for",
             (long long)(waited_ms / 1000));
     }
 }
