@@ -4,6 +4,7 @@
  * one is, a clock's millisecond at the least. Time that was lost (backpressure, a clock set forward) is made up for,
  * but never more than a second of it at once. */
 #include "api/api.h"
+#include "stream/task.h"
 
 #include <math.h>
 
@@ -55,6 +56,7 @@ static fl_status poll_generator(fl__operator *op)
     const struct generator_config *config = (const struct generator_config *)op->spec->config;
     fl_function f = op->spec->function;
     fl_collector *out = &op->out.collector;
+    const bool *failed = &op->task->failed;
     int64_t end = config->count, step = op->ctx.parallelism;
     if (config->rate > 0) {
         int64_t now_due = due(source, config->rate);
@@ -65,7 +67,7 @@ static fl_status poll_generator(fl__operator *op)
         int64_t number = source->next;
         source->next += step;
         f(&number, out, &op->ctx);
-        if (FL_UNLIKELY(fl__operator_failed(op)))
+        if (FL_UNLIKELY(*failed))
             return FL_ERROR_USER;
     }
     if (source->next >= config->count)
