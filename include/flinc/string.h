@@ -107,9 +107,17 @@ int fl_string_compare(fl_string a, fl_string b);
  * string is inline, a slice of a short string is inline too. */
 fl_string fl_string_slice(const fl_string *s, size_t from, size_t to);
 
+bool fl__string_token_of_two(fl_string *rest, char first, char second, fl_string *token);
+bool fl__string_token_of_list(fl_string *rest, const char *delimiters, fl_string *token);
+
 /* Takes the next token from the front of *rest: skips bytes that are in delimiters, then takes all bytes up to the next
  * delimiter or the end; that delimiter is removed too. With no delimiters at all the rest is one token. False when nothing but delimiters was left. A short *rest (≤ 12 bytes) works too. */
-bool fl_string_token(fl_string *rest, const char *delimiters, fl_string *token);
+static inline bool fl_string_token(fl_string *rest, const char *delimiters, fl_string *token)
+{
+    if (FL_LIKELY(delimiters[0] && !(delimiters[1] && delimiters[2]))) /* known when compiled, for a literal */
+        return fl__string_token_of_two(rest, delimiters[0], delimiters[1] ? delimiters[1] : delimiters[0], token);
+    return fl__string_token_of_list(rest, delimiters, token);
+}
 
 /* Takes the next field from the front of *rest, up to the separator (which is removed); empty fields count, as in CSV
  * without quotes: "a,,b," has four. An empty line has none. False when no field is left; *rest must start as the whole

@@ -16,6 +16,8 @@
 /* Where the empty last field of a line stands, so that it differs from no field (length 0 and bytes NULL). */
 static const char empty_field[1];
 
+typedef unsigned __int128 uint128;
+
 static inline uint32_t load_u32(const char *p)
 {
     uint32_t x;
@@ -30,6 +32,13 @@ static inline uint64_t load_u64(const char *p)
     return x;
 }
 
+static inline uint128 load_u128(const char *p)
+{
+    uint128 x;
+    memcpy(&x, p, sizeof x);
+    return x;
+}
+
 /* The two words of a string: length and prefix; the rest or the pointer. */
 static inline fl_string from_words(uint64_t low, uint64_t high)
 {
@@ -39,27 +48,38 @@ static inline fl_string from_words(uint64_t low, uint64_t high)
     return s;
 }
 
-/* length bytes at p, of which 12 can be read whatever length is; length ≤ 12. */
-static inline fl_string short_of_readable(const char *p, size_t length)
+static inline fl_string empty_string(void)
+{
+    return from_words(0, 0);
+}
+
+static inline fl_string long_string(const char *data, size_t length)
+{
+    return from_words((uint32_t)length | (uint64_t)load_u32(data) << 32, (uint64_t)(uintptr_t)data);
+}
+
+/* The first length ≤ 12 bytes of a window of 16. A table, because shifting a mask in takes longer. */
+static inline fl_string short_string(uint128 window, size_t length)
 {
     static const struct {
         uint64_t low, high;
     } masks[FL_STRING_INLINE + 1] = {
-#define LOW(n) ((n) >= 4 ? UINT64_C(0xffffffff) << 32 : ((UINT64_C(1) << (8 * ((n) & 3))) - 1) << 32)
-#define HIGH(n) ((n) >= 12 ? ~UINT64_C(0) : (n) <= 4 ? 0 : (UINT64_C(1) << (8 * (((n) - 4) & 7))) - 1)
+#define LOW(n) ((n) >= 4 ? UINT64_C(0xffffffff) << 32 : ((UINT64_C(1) << (8 * ((n)&3))) - 1) << 32)
+#define HIGH(n) ((n) >= 12 ? ~UINT64_C(0) : (n) <= 4 ? 0 : (UINT64_C(1) << (8 * (((n)-4) & 7))) - 1)
 #define MASK(n) { LOW(n), HIGH(n) }
         MASK(0), MASK(1), MASK(2), MASK(3), MASK(4), MASK(5), MASK(6), MASK(7), MASK(8), MASK(9), MASK(10), MASK(11),
         MASK(12)
     };
-    return from_words(length | (((uint64_t)load_u32(p) << 32) & masks[length].low), load_u64(p + 4) & masks[length].high);
+    return from_words((((uint64_t)window << 32) & masks[length].low) | length,
+        (uint64_t)(window >> 32) & masks[length].high);
 }
 
 /* length bytes at p, followed by `behind` more that can be read. */
 static inline fl_string slice_of(const char *p, size_t length, size_t behind)
 {
-    if (length <= FL_STRING_INLINE && length + behind >= FL_STRING_INLINE)
-        return short_of_readable(p, length);
-    return fl_string_of(p, length);
+    if (length > FL_STRING_INLINE)
+        return long_string(p, length);
+    return length + behind >= 16 ? short_string(load_u128(p), length) : fl_string_of(p, length);
 }
 
 bool fl__string_equal_long(const fl_string *a, const fl_string *b)
@@ -97,163 +117,194 @@ fl_string fl_string_slice(const fl_string *s, size_t from, size_t to)
     return slice_of(fl_string_data(s) + from, to - from, length - to);
 }
 
-/* ---- scanning ---- */
+/* ---- scanning ----
+ *
+ * Bytes are looked at through windows of 16. A string of 16 bytes and more has one in memory; of a shorter one it is made
+ * of what can be read, filled up with zeros. What is cut out of a window is shifted and masked, never copied: memcpy of
+ * a few bytes costs more than all the rest. */
 
-/* Makes *s what is left of it from byte `from` on. */
-static inline void advance(fl_string *s, const char *data, size_t length, size_t from)
-{
-    size_t left = length - from;
-    if (FL_LIKELY(left > FL_STRING_INLINE)) {
-        *s = from_words((uint32_t)left | ((uint64_t)load_u32(data + from) << 32), (uint64_t)(uintptr_t)(data + from));
-    } else {
-        char bytes[FL_STRING_INLINE]; /* data may lie in *s */
-        memcpy(bytes, data + from, left);
-        *s = fl_string_of(bytes, left);
-    }
-}
-
-/* Set of up to 256 bytes, and the ways to find the first byte in or not in it. */
+/* The bytes to look for: two of them, maybe the same (the usual case, kept in registers), or a list. */
 typedef struct byte_set {
-    unsigned count; /* ≤ 4: first[]; more: bits */
-    char first[4];
-    uint64_t bits[4];
+    char first, second;
+    const char *list; /* NULL: the two */
 } byte_set;
 
-static inline bool in_bits(const byte_set *set, char c)
-{
-    return (set->bits[(unsigned char)c >> 6] >> ((unsigned char)c & 63)) & 1;
-}
-
-static inline byte_set byte_set_of(const char *delimiters)
-{
-    byte_set set;
-    unsigned n = 0;
-    while (n < 4 && delimiters[n]) {
-        set.first[n] = delimiters[n];
-        n++;
-    }
-    for (unsigned i = n; i < 4; i++)
-        set.first[i] = n ? set.first[0] : 0; /* with no delimiter at all, count says so */
-    set.count = n;
-    if (FL_UNLIKELY(n == 4 && delimiters[4])) {
-        memset(set.bits, 0, sizeof set.bits);
-        for (const char *d = delimiters; *d; d++) {
-            set.bits[(unsigned char)*d >> 6] |= UINT64_C(1) << ((unsigned char)*d & 63);
-            set.count = 5;
-        }
-    }
-    return set;
-}
-
 #ifdef __SSE2__
-/* Which of the 16 bytes at p are in the set: bit i for byte i. */
-static inline unsigned match_16(const byte_set *set, const char *p)
+/* Which of the window's bytes are in the set: bit i for byte i. */
+static inline __attribute__((always_inline)) unsigned match_vector(byte_set set, __m128i window)
 {
-    __m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
-    __m128i hit = _mm_cmpeq_epi8(x, _mm_set1_epi8(set->first[0]));
-    if (set->count > 1)
-        hit = _mm_or_si128(hit, _mm_cmpeq_epi8(x, _mm_set1_epi8(set->first[1])));
-    if (FL_UNLIKELY(set->count > 2)) {
-        hit = _mm_or_si128(hit, _mm_cmpeq_epi8(x, _mm_set1_epi8(set->first[2])));
-        hit = _mm_or_si128(hit, _mm_cmpeq_epi8(x, _mm_set1_epi8(set->first[3])));
+    __m128i hits;
+    if (!set.list) {
+        hits = _mm_or_si128(
+            _mm_cmpeq_epi8(window, _mm_set1_epi8(set.first)), _mm_cmpeq_epi8(window, _mm_set1_epi8(set.second)));
+    } else {
+        hits = _mm_setzero_si128();
+        for (const char *c = set.list; *c; c++)
+            hits = _mm_or_si128(hits, _mm_cmpeq_epi8(window, _mm_set1_epi8(*c)));
     }
-    return (unsigned)_mm_movemask_epi8(hit);
+    return (unsigned)_mm_movemask_epi8(hits);
 }
-#endif
 
-static unsigned match_slow(const byte_set *set, const char *p, size_t length)
+static inline __attribute__((always_inline)) unsigned match_16(byte_set set, const char *p)
+{
+    return match_vector(set, _mm_loadu_si128((const __m128i *)(const void *)p));
+}
+
+static inline __attribute__((always_inline)) unsigned match_window(byte_set set, uint128 window)
+{
+    return match_vector(set, _mm_set_epi64x((long long)(uint64_t)(window >> 64), (long long)(uint64_t)window));
+}
+#else
+static inline unsigned match_16(byte_set set, const char *p)
 {
     unsigned mask = 0;
-    for (size_t i = 0; i < length; i++) {
-        bool hit = set->count > 4 ? in_bits(set, p[i]) : false;
-        for (unsigned d = 0; d < 4 && d < set->count && set->count <= 4; d++)
-            hit |= p[i] == set->first[d];
+    for (unsigned i = 0; i < 16; i++) {
+        bool hit = set.list ? p[i] != 0 && strchr(set.list, p[i]) : p[i] == set.first || p[i] == set.second;
         mask |= (unsigned)hit << i;
     }
     return mask;
 }
 
-/* Which of the first min(16, length) bytes at p are in the set. before: bytes readable before p. */
-static inline unsigned match(const byte_set *set, const char *p, size_t length, size_t before)
+static inline unsigned match_window(byte_set set, uint128 window)
 {
-#ifdef __SSE2__
-    if (FL_LIKELY(set->count - 1 < 4)) {
-        if (FL_LIKELY(length >= 16))
-            return match_16(set, p);
-        if (length + before >= 16)
-            return match_16(set, p + length - 16) >> (16 - length);
-        char bytes[16] = { 0 };
-        memcpy(bytes, p, length);
-        return match_16(set, bytes) & ((1u << length) - 1);
-    }
-#else
-    (void)before;
+    char bytes[16];
+    memcpy(bytes, &window, sizeof bytes);
+    return match_16(set, bytes);
+}
 #endif
-    return match_slow(set, p, length < 16 ? length : 16);
+
+/* All bytes of a string of less than 16, zeros behind them. */
+static inline uint128 window_of(const fl_string *s)
+{
+    if (s->length <= FL_STRING_INLINE)
+        return load_u128((const char *)s) >> 32;
+    uint128 low = load_u64(s->bytes), high = load_u64(s->bytes + s->length - 8);
+    return low | (high >> (8 * (16 - s->length))) << 64;
 }
 
-/* First byte at or after from that is (wanted) or is not in the set; length when there is none. */
-static inline size_t scan(const byte_set *set, const char *data, size_t length, size_t from, bool wanted)
+/* First byte at or after from that is (wanted) or is not in the set; length when there is none. length ≥ 16. */
+static inline size_t scan(byte_set set, const char *data, size_t length, size_t from, bool wanted)
 {
-    while (from < length) {
-        size_t n = length - from < 16 ? length - from : 16;
-        unsigned mask = match(set, data + from, length - from, from);
-        if (!wanted)
-            mask = ~mask & ((1u << n) - 1);
+    const unsigned flip = wanted ? 0 : 0xffff;
+    for (; length - from >= 16; from += 16) {
+        unsigned mask = match_16(set, data + from) ^ flip;
         if (mask)
             return from + (unsigned)__builtin_ctz(mask);
-        from += n;
     }
-    return length;
+    if (from == length)
+        return length;
+    /* the last window overlaps what was seen */
+    unsigned mask = (match_16(set, data + length - 16) ^ flip) >> (16 - (length - from));
+    return mask ? from + (unsigned)__builtin_ctz(mask) : length;
 }
 
-bool fl_string_token(fl_string *rest, const char *delimiters, fl_string *token)
+/* What is left of a string of 16 bytes and more behind its first `from`. */
+static inline fl_string remainder_of(const char *data, size_t length, size_t from)
 {
-    const byte_set set = byte_set_of(delimiters);
-    const char *data = fl_string_data(rest);
-    size_t length = rest->length, start, end;
-#ifdef __SSE2__
-    /* The usual case in one load: delimiters and token end within 16 bytes. */
-    if (FL_LIKELY(length >= 16 && set.count - 1 < 4)) {
-        unsigned mask = match_16(&set, data), others = ~mask & 0xffff;
-        if (FL_LIKELY(others)) {
-            start = (unsigned)__builtin_ctz(others);
-            unsigned after = mask & (~0u << start);
-            end = FL_LIKELY(after) ? (unsigned)__builtin_ctz(after) : scan(&set, data, length, 16, true);
-            goto found;
-        }
-    }
-#endif
-    start = scan(&set, data, length, 0, false);
-    if (start == length) {
-        *rest = fl_string_of(NULL, 0);
+    size_t left = length - from;
+    if (FL_LIKELY(left > FL_STRING_INLINE))
+        return long_string(data + from, left);
+    return left == 0 ? empty_string() : short_string(load_u128(data + length - 16) >> (8 * (16 - left)), left);
+}
+
+/* The same for a shorter one, of which the window is at hand. */
+static inline fl_string remainder_of_window(const fl_string *s, uint128 window, size_t from)
+{
+    size_t left = s->length - from;
+    if (left > FL_STRING_INLINE)
+        return long_string(s->bytes + from, left);
+    return left == 0 ? empty_string() : short_string(window >> (8 * from), left);
+}
+
+/* A token in a string of less than 16 bytes. */
+static __attribute__((noinline)) bool take_short_token(
+    fl_string *rest, char first, char second, const char *list, fl_string *token)
+{
+    const byte_set set = { first, second, list };
+    unsigned length = rest->length, valid = (1u << length) - 1;
+    uint128 window = window_of(rest);
+    unsigned mask = match_window(set, window), others = ~mask & valid;
+    if (!others) {
+        *rest = empty_string();
         return false;
     }
-    end = scan(&set, data, length, start + 1, true);
-#ifdef __SSE2__
-found:
-#endif
-    *token = slice_of(data + start, end - start, length - end);
-    advance(rest, data, length, end + (end < length));
+    unsigned start = (unsigned)__builtin_ctz(others);
+    unsigned end = (unsigned)__builtin_ctz(((mask & valid) | 1u << length) & ~0u << start);
+    *token = end - start > FL_STRING_INLINE ? long_string(rest->bytes + start, end - start) :
+                                              short_string(window >> (8 * start), end - start);
+    *rest = remainder_of_window(rest, window, end + (end < length));
     return true;
+}
+
+/* A token that lies behind more than 16 delimiters, or is longer than a window. */
+static __attribute__((noinline)) bool take_long_token(
+    fl_string *rest, char first, char second, const char *list, fl_string *token)
+{
+    const byte_set set = { first, second, list };
+    const char *data = rest->bytes;
+    size_t length = rest->length, start = scan(set, data, length, 0, false);
+    if (start == length) {
+        *rest = empty_string();
+        return false;
+    }
+    size_t end = scan(set, data, length, start, true);
+    *token = slice_of(data + start, end - start, length - end);
+    *rest = remainder_of(data, length, end + (end < length));
+    return true;
+}
+
+static inline __attribute__((always_inline)) bool take_token(fl_string *rest, byte_set set, fl_string *token)
+{
+    size_t length = rest->length;
+    if (FL_UNLIKELY(length < 16))
+        return take_short_token(rest, set.first, set.second, set.list, token);
+    const char *data = rest->bytes;
+    unsigned mask = match_16(set, data), start = 0, after = mask;
+    if (FL_UNLIKELY(mask & 1)) {
+        start = (unsigned)__builtin_ctz(~mask); /* ≤ 16: above the 16 bits are ones */
+        after &= ~0u << start;
+    }
+    if (FL_UNLIKELY(!after))
+        return take_long_token(rest, set.first, set.second, set.list, token);
+    unsigned end = (unsigned)__builtin_ctz(after);
+    data += start;
+    end -= start;
+    *token = end > FL_STRING_INLINE ? long_string(data, end) : slice_of(data, end, length - start - end);
+    *rest = remainder_of(data, length - start, end + 1);
+    return true;
+}
+
+bool fl__string_token_of_two(fl_string *rest, char first, char second, fl_string *token)
+{
+    return take_token(rest, (byte_set){ first, second, NULL }, token);
+}
+
+bool fl__string_token_of_list(fl_string *rest, const char *delimiters, fl_string *token)
+{
+    return take_token(rest, (byte_set){ 0, 0, delimiters }, token);
 }
 
 bool fl_string_field(fl_string *rest, char separator, fl_string *field)
 {
-    size_t length = rest->length;
-    if (length == 0 && !rest->bytes)
-        return false;
-    const byte_set set = { .count = 1, .first = { separator, separator, separator, separator } };
-    const char *data = fl_string_data(rest);
-    size_t end = scan(&set, data, length, 0, true);
-    *field = slice_of(data, end, length - end);
-    if (end == length) {
-        *rest = fl_string_of(NULL, 0);
+    const byte_set set = { separator, separator, NULL };
+    size_t length = rest->length, end;
+    if (FL_UNLIKELY(length < 16)) {
+        if (length == 0 && !rest->bytes)
+            return false;
+        uint128 window = length == 0 ? 0 : window_of(rest);
+        end = (unsigned)__builtin_ctz(match_window(set, window) | 1u << length);
+        end = end < length ? end : length;
+        *field = end > FL_STRING_INLINE ? long_string(rest->bytes, end) : short_string(window, end);
+        *rest = end == length ? empty_string() : remainder_of_window(rest, window, end + 1);
     } else {
-        advance(rest, data, length, end + 1);
-        if (rest->length == 0)
-            rest->bytes = empty_field;
+        const char *data = rest->bytes;
+        unsigned mask = match_16(set, data);
+        end = FL_LIKELY(mask) ? (unsigned)__builtin_ctz(mask) : scan(set, data, length, 16, true);
+        *field = end > FL_STRING_INLINE ? long_string(data, end) : short_string(load_u128(data), end);
+        *rest = end == length ? empty_string() : remainder_of(data, length, end + 1);
     }
+    if (end < length && rest->length == 0)
+        rest->bytes = empty_field;
     return true;
 }
 
