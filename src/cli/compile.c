@@ -346,6 +346,12 @@ fl_status fl__compile(const char *source, const char *output, bool is_shared, fl
     fl__toolchain tools;
     fl__file_info info;
     fl_status status = fl__path_info(os, source, &info, error);
+    const char *slash = strrchr(output, '/');
+    if (status == FL_OK && slash && slash > output) {
+        char *folder = printed("%.*s", (int)(slash - output), output);
+        status = fl__path_info(os, folder, &info, error);
+        free(folder);
+    }
     if (status != FL_OK || (status = fl__toolchain_find(&tools, error)) != FL_OK)
         return status;
     char *temporary = printed("%s.%08x.tmp", output, (unsigned)fl__os_random_u64(os));
