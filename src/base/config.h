@@ -5,9 +5,9 @@
  *     int64_t ms = fl__config_duration_ms(config, FL__OPTION_EXECUTION_BUFFER_TIMEOUT);
  *
  * As in Flink, what is set under an option's key wins over what is set under one of its former keys, whichever came
- * first; of two settings of one key the later wins. Values are checked when they are set: reading cannot fail. A key that
- * Flink knows and flinc has no use for is accepted with a debug line and kept as text; any other unknown key is an error
- * that names the nearest ones.
+ * first; of two settings of one key the later wins. Values are checked when they are set: reading cannot fail. A key
+ * that Flink knows and flinc has no use for is accepted with a debug line and kept as text; any other unknown key is
+ * an error that names the nearest ones.
  *
  * One thread until the job runs, read-only from then on. */
 #ifndef FL_BASE_CONFIG_H
@@ -65,7 +65,8 @@ fl__config *fl__config_new(void);
 fl__config *fl__config_copy(const fl__config *config);
 void fl__config_free(fl__config *config); /* NULL: nothing */
 
-/* Sets the option of a key. FL_ERROR_INVALID with key, value and what would be right; the configuration is as before. */
+/* Sets the option of a key. FL_ERROR_INVALID with key, value and what would be right; the configuration is as
+ * before. */
 FL_MUST_USE fl_status fl__config_set(fl__config *config, const char *key, const char *value, fl_error *error);
 /* "key=value", the argument of -D; blanks around both are dropped. */
 FL_MUST_USE fl_status fl__config_set_pair(fl__config *config, const char *pair, fl_error *error);

@@ -1,5 +1,5 @@
-/* Options of a command line, by a table: `-p 4`, `-p4`, `--parallelism 4`, `--parallelism=4`. As in Flink's command line
- * they end where the first argument stands that is none; what follows is somebody else's. */
+/* Options of a command line, by a table: `-p 4`, `-p4`, `--parallelism 4`, `--parallelism=4`. As in Flink's command
+ * line they end where the first argument stands that is none; what follows is somebody else's. */
 #ifndef FL_BASE_FLAGS_H
 #define FL_BASE_FLAGS_H
 

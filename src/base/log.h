@@ -1,6 +1,6 @@
 /* Log lines on standard error, one a record, each in one write:
  *
- *     2026-11-21 11:53:00,123 WARN  config - option execution.buffer-timeout is called execution.buffer-timeout.interval
+ *     2026-11-21 11:53:00,123 WARN  config - option web.port is now called rest.port
  *
  * Warnings and errors are shown; the environment variable FLINC_LOG (error, warn, info, debug) or the option
  * flinc.log.level say otherwise, the variable first. What stops a job is not logged but returned as an fl_error. Any
@@ -33,7 +33,8 @@ void fl__log_write(fl__log_level level, const char *component, const char *forma
             fl__log_write((level), (component), __VA_ARGS__);                                                          \
     } while (0)
 
-/* At most one line in every_ms from this place, with the number of those left out behind it: for what happens a record. */
+/* At most one line in every_ms from this place, with the number of those left out behind it: for what happens a
+ * record. */
 #define fl__log_sometimes(every_ms, level, component, ...)                                                             \
     do {                                                                                                               \
         static fl__log_limit limit_;                                                                                   \

@@ -52,7 +52,7 @@ static bool contains_words(const char *name, const char *wanted)
 
 void fl__nearest_offer(fl__nearest *nearest, const char *name)
 {
-    /* A quarter wrong is as far as a typing error goes. Words left out count as little, the shorter the rest the better. */
+    /* A quarter wrong is as far as a typing error goes. Words left out count little, the shorter the rest the less. */
     size_t wanted = strlen(nearest->wanted), length = strlen(name), limit = wanted / 4 < 2 ? 2 : wanted / 4;
     size_t distance;
     if (contains_words(name, nearest->wanted))

@@ -4,9 +4,10 @@
  *     KEY.deps   "flinc 1", then a line "HASH PATH" for every file that went into it but the system's headers
  *
  * KEY hashes the source's content and path, the compiler (its path, size and time), the flags, flinc's version and the
- * ABI. An object counts when its KEY.deps is there and every file in it still has its hash: so that a changed header makes
- * a new object, and nothing needs to be preprocessed to find that out (cc -MM takes 15 ms). KEY.deps is written last, and
- * by renaming: what is there is whole. A header that newly comes to stand before another of its name is not noticed. */
+ * ABI. An object counts when its KEY.deps is there and every file in it still has its hash: so that a changed header
+ * makes a new object, and nothing needs to be preprocessed to find that out (cc -MM takes 15 ms). KEY.deps is written
+ * last, and by renaming: what is there is whole. A header that newly comes to stand before another of its name is not
+ * noticed. */
 #include "cli/compile.h"
 #include "cli/toolchain.h"
 #include "flinc/base.h"

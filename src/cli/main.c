@@ -49,15 +49,16 @@ static const fl__flag help_flags[] = {
 
 const fl__action fl__actions[] = {
     { "run", "<program.c|program.so> [arguments]", "Compiles a program if need be, and runs it.",
-        "A .c file is compiled with $CC (or cc), $CFLAGS and $LDLIBS; the result is kept in the cache folder and used again\n"
-        "for as long as the file, the headers it includes and the compiler are the same. What follows the program are the\n"
-        "job's own arguments. Ctrl-C cancels the job in order and prints what was processed; the second ends it at once.",
+        "A .c file is compiled with $CC (or cc), $CFLAGS and $LDLIBS; the result is kept in the cache folder and used\n"
+        "again for as long as the file, the headers it includes and the compiler are the same. What follows the\n"
+        "program are the job's own arguments. Ctrl-C cancels the job in order and prints what was processed; the\n"
+        "second ends it at once.",
         FLAGS(run_flags), .run = fl__action_run, .takes_program = true },
     { "info", "<program.c|program.so> [arguments]", "Prints a program's execution plan, without running it.",
         "By default as JSON in the frame that Flink's `info` prints.", FLAGS(info_flags), .run = fl__action_info,
         .takes_program = true },
     { "build", "<program.c>", "Compiles a program.",
-        "By default to a program that runs by itself; with --shared to an object for `flinc run`, which starts at once.",
+        "By default to a program that runs by itself; with --shared to an object for `flinc run`.",
         FLAGS(build_flags), .run = fl__action_build, .takes_program = true },
     { "version", "", "Prints the version.", NULL, FLAGS(help_flags), .run = fl__action_version },
     { "help", "[action|options|completion]", "Explains the actions, or one of them.",

@@ -228,8 +228,8 @@ fl_status fl__toolchain_find(fl__toolchain *tools, fl_error *error)
     if (!found && !take_from_pkgconfig(tools)) {
         fl__toolchain_release(tools);
         return fl__error_set(error, FL_ERROR_INVALID,
-            "cannot find flinc's headers: no flinc.pc below the folder that flinc is installed in, and pkg-config knows "
-            "none; install flinc as a whole (./dev install), or set PKG_CONFIG_PATH");
+            "cannot find flinc's headers: no flinc.pc below the folder that flinc is installed in, and pkg-config "
+            "knows none; install flinc as a whole (./dev install), or set PKG_CONFIG_PATH");
     }
     add_environment(&tools->compiler, "CC");
     if (tools->compiler.count == 0)

@@ -1,6 +1,6 @@
-/* The compiler and the flags that flinc's headers and library need: those of its pkg-config file, so that `flinc run x.c`
- * compiles just what `cc x.c $(pkg-config --cflags --libs flinc)` does. The file is read here and not by pkg-config: that
- * takes 5 ms, and works where pkg-config is not installed.
+/* The compiler and the flags that flinc's headers and library need: those of its pkg-config file, so that `flinc run
+ * x.c` compiles just what `cc x.c $(pkg-config --cflags --libs flinc)` does. The file is read here and not by
+ * pkg-config: that takes 5 ms, and works where pkg-config is not installed.
  *
  * Looked for, in this order: beside an uninstalled flinc in the build folder; below the prefix that flinc is installed
  * in, wherever that was moved to; by pkg-config. */
@@ -31,8 +31,8 @@ typedef struct fl__toolchain {
 FL_MUST_USE fl_status fl__toolchain_find(fl__toolchain *tools, fl_error *error);
 void fl__toolchain_release(fl__toolchain *tools);
 
-/* The values of Cflags and Libs in the text of a pkg-config file, variables replaced; prefix: instead of the file's own,
- * NULL: that. free() both. False when it has none of the two. */
+/* The values of Cflags and Libs in the text of a pkg-config file, variables replaced; prefix: instead of the file's
+ * own, NULL: that. free() both. False when it has none of the two. */
 bool fl__pkgconfig_read(const char *text, const char *prefix, char **cflags, char **libs);
 
 #endif

@@ -13,7 +13,8 @@ typedef struct fl__progress_line {
     _Atomic bool is_over;
 } fl__progress_line;
 
-/* Shows the line five times a second from the second second on, when standard error is a terminal; otherwise nothing. */
+/* Shows the line five times a second from the second second on, when standard error is a terminal; otherwise
+ * nothing. */
 void fl__progress_line_start(fl__progress_line *line, fl_env *env);
 /* Removes it. */
 void fl__progress_line_stop(fl__progress_line *line);

@@ -42,8 +42,8 @@ FL_MUST_USE fl_status fl__run_flag(fl__run *run, const fl__flag *flag, const cha
 /* The FL_JOB named, or the only one there is; NULL with the error: none, several, no such name, another ABI. */
 const fl_job_entry *fl__run_entry(const fl__run *run, fl_error *error);
 
-/* Runs the entry in an environment with the job's own arguments, argv[0] being no argument. Errors have been printed when
- * this returns.
+/* Runs the entry in an environment with the job's own arguments, argv[0] being no argument. Errors have been printed
+ * when this returns.
  * returns the exit status: 0; 1 when the job failed or was not started; what the entry returns when it fails without an
  *         error of flinc's; 128 + the signal that cancelled the job */
 int fl__run_job(const fl__run *run, const fl_job_entry *entry, int argc, char **argv);

@@ -54,8 +54,8 @@ FL_MUST_USE fl_status fl__path_rename(const fl__os *os, const char *from, const 
 FL_MUST_USE fl_status fl__path_unlink(const fl__os *os, const char *path, fl_error *error);
 /* The folder and all above it that are missing. */
 FL_MUST_USE fl_status fl__folder_make(const fl__os *os, const char *path, fl_error *error);
-/* A folder of this user that nobody else may write to, made or found so. FL_ERROR_IO when it is somebody else's: in /tmp
- * anybody may have been there first. On the machine's own disk. */
+/* A folder of this user that nobody else may write to, made or found so. FL_ERROR_IO when it is somebody else's: in
+ * /tmp anybody may have been there first. On the machine's own disk. */
 FL_MUST_USE fl_status fl__folder_make_private(const char *path, fl_error *error);
 /* Names made, renamed and removed in the folder are on the disk when this returns FL_OK. */
 FL_MUST_USE fl_status fl__folder_sync(const fl__os *os, const char *path, fl_error *error);

@@ -81,7 +81,7 @@ static volatile sig_atomic_t first_signal;
 static void handle(int signal_number)
 {
     if (first_signal != 0) {
-        /* The second one: as if nobody watched. It is blocked while this handler runs and ends the process right after. */
+        /* As if nobody watched. The signal is blocked while this handler runs, and ends the process right after. */
         signal(signal_number, SIG_DFL);
         raise(signal_number);
         return;

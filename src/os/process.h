@@ -16,8 +16,8 @@ FL_MUST_USE fl_status fl__process_run(char *const argv[], char **output, int *ex
 char *fl__process_executable(void);
 
 /* Makes the first Ctrl-C (SIGINT), SIGTERM or SIGHUP call first(arg), and the second end the process as if nobody
- * watched. first runs in a signal handler, in the thread that calls this: it may only do what is safe there. One watch at
- * a time. */
+ * watched. first runs in a signal handler, in the thread that calls this: it may only do what is safe there. One watch
+ * at a time. */
 void fl__interrupt_watch(void (*first)(void *arg), void *arg);
 /* Back to the system's ways. */
 void fl__interrupt_unwatch(void);

@@ -32,8 +32,8 @@ FL_MUST_USE fl_status fl__socket_accept(fl__socket *s, fl__socket *client, fl_er
 
 /* FL_OK with *got ≥ 1 bytes; FL_AGAIN: none there, wait until readable; FL_DONE: the other side has ended in order. */
 FL_MUST_USE fl_status fl__socket_read(fl__socket *s, void *buffer, size_t size, size_t *got, fl_error *error);
-/* FL_OK with *sent ≥ 1 bytes, maybe less than size; FL_AGAIN: no room, wait until writable; FL_CLOSED: the other side is
- * gone. size ≥ 1. No SIGPIPE. */
+/* FL_OK with *sent ≥ 1 bytes, maybe less than size; FL_AGAIN: no room, wait until writable; FL_CLOSED: the other side
+ * is gone. size ≥ 1. No SIGPIPE. */
 FL_MUST_USE fl_status fl__socket_write(fl__socket *s, const void *data, size_t size, size_t *sent, fl_error *error);
 
 /* Nothing when not open. */

@@ -53,7 +53,7 @@ expect 0 '2
 Program execution finished
 Job with JobID $id has finished.
 Job Runtime: * ms
-Accumulator Results: 
+Accumulator Results:?
 - numbers (int64): 3" "$flinc" run sum.c
 expect 0 '2' '*' "$flinc" run ./sum.c --to 1
 expect 0 '2' '*' "$flinc" run -c doubles -p 1 -Dparallelism.default=1 --class=doubles -- "$PWD/sum.c" --to=1
@@ -99,7 +99,8 @@ if ! nm -D "$FLINC_BUILD/src/libflinc.so" | grep -qE '__(asan|tsan)_'; then # or
     expect 1 '' "sum: option -p: 'x' is not a whole number between 1 and 32768" ./sum -p x
     expect 1 '' "sum: argument --two: *" ./sum --two 2
 fi
-expect 0 'yes' '' sh -c "'$flinc' info --json sum.c | python3 -c 'import json, sys; json.load(sys.stdin); print(\"yes\")'"
+expect 0 'yes' '' \
+    sh -c "'$flinc' info --json sum.c | python3 -c 'import json, sys; json.load(sys.stdin); print(\"yes\")'"
 expect 0 '----------------------- Execution Plan -----------------------' '' sh -c "'$flinc' info sum.c | head -n1"
 expect 0 'yes' '' sh -c "'$flinc' info --text sum.c | grep -q Map && echo yes"
 
@@ -109,7 +110,8 @@ expect 1 '' "flinc: there is no action 'rnu'; did you mean run?*" "$flinc" rnu
 expect 1 '' 'flinc: what to do with sum.c? *flinc run sum.c* runs it' "$flinc" sum.c
 expect 1 '' 'flinc list: this version runs jobs in its own process*' "$flinc" list
 expect 1 '' 'flinc run: name a program: flinc run <program.c|program.so>*' "$flinc" run
-expect 1 '' 'flinc run: there is no option --paralelism; did you mean --parallelism?*' "$flinc" run --paralelism 4 sum.c
+expect 1 '' 'flinc run: there is no option --paralelism; did you mean --parallelism?*' \
+    "$flinc" run --paralelism 4 sum.c
 expect 1 '' 'flinc run: option -p needs a value: -p, --parallelism <n>*' "$flinc" run -p
 expect 1 '' "flinc run: option -p: '0' is not a whole number between 1 and 32768*" "$flinc" run -p 0 sum.c
 expect 1 '' 'flinc run: option -d: this version runs jobs in its own process*' "$flinc" run -d sum.c
@@ -144,8 +146,7 @@ expect 5 '' '' "$flinc" run -c first two.c
 expect 1 '' "two.c:3: there is no option 'a'*" "$flinc" run -c second two.c
 printf '#include <flinc.h>\nFL_JOB(idle) { (void)env; return 0; }\n' >idle.c
 expect 1 '' 'flinc: the program ended without a job: did it forget fl_execute(env, "Name")?' "$flinc" run idle.c
-printf '#undef FLINC_ABI\n#include <flinc.h>\n#undef FLINC_ABI\n#define FLINC_ABI 999\nFL_JOB(old) { (void)env; return 0; }\n' \
-    >abi.c
+printf '#include <flinc.h>\n#undef FLINC_ABI\n#define FLINC_ABI 999\nFL_JOB(old) { (void)env; return 0; }\n' >abi.c
 expect 1 '' 'flinc: abi.c: it was built with flinc headers of ABI 999, and this flinc has *: build it again' \
     "$flinc" run abi.c
 expect 1 '' 'flinc build: name a program*' "$flinc" build
@@ -161,11 +162,13 @@ expect 0 '3' '*' env XDG_CACHE_HOME=/proc/none HOME=/proc/none "$flinc" run sum.
 for action in run info build version help; do
     expect 0 'yes' '' sh -c "'$flinc' help $action | grep -q 'usage: flinc $action' && echo yes"
     expect 0 'yes' '' sh -c "'$flinc' $action --help | grep -q -i 'flinc' && echo yes"
-    grep -q "^\.It Cm $action" "$source/docs/man/flinc.1" || { echo "FAILED: docs/man/flinc.1 lacks action $action"; failures=1; }
+    grep -q "^\.It Cm $action" "$source/docs/man/flinc.1" ||
+        { echo "FAILED: docs/man/flinc.1 lacks action $action"; failures=1; }
 done
 current() {
     "$flinc" help "$2" "$3" >current
-    cmp -s current "$source/$1" || { echo "FAILED: $1 is not what 'flinc help $2 $3' prints; ./dev docs renews it"; failures=1; }
+    cmp -s current "$source/$1" ||
+        { echo "FAILED: $1 is not what 'flinc help $2 $3' prints; ./dev docs renews it"; failures=1; }
 }
 current docs/reference/configuration.md options --markdown
 current completion/flinc.bash completion bash

@@ -34,3 +34,16 @@ esac
 for file in share/man/man1/flinc.1 share/bash-completion/completions/flinc share/zsh/site-functions/_flinc; do
     [ -s "$at/$file" ] || { echo "$file was not installed"; exit 1; }
 done
+
+# The installed command finds its own headers and library, wherever it was moved to, without pkg-config's help.
+cat >"$FLINC_TMP/job.c" <<END
+#include <flinc.h>
+FL_JOB(job)
+{
+    fl_print(fl_sequence(env, 1, 2));
+    return fl_execute(env, "Job");
+}
+END
+numbers=$(cd "$FLINC_TMP" && XDG_CACHE_HOME=$FLINC_TMP/cache PKG_CONFIG_PATH='' "$at/bin/flinc" run job.c 2>/dev/null)
+[ "$numbers" = "1
+2" ] || { echo "the installed flinc runs a program to: $numbers"; exit 1; }

@@ -60,7 +60,8 @@ start orderly
 kill -TERM $pid
 wait $pid
 [ $? = 143 ] || fail "a cancelled job's exit status is not 143"
-grep -q '^Job with JobID .* was cancelled after [0-9]* ms: [0-9]* records read, 0 written\.$' err || fail "no outcome told"
+grep -q '^Job with JobID .* was cancelled after [0-9]* ms: [0-9]* records read, 0 written\.$' err ||
+    fail "no outcome told"
 grep -q '^closed$' out || fail "functions were not closed"
 grep -q "records in" err && fail "progress is shown without a terminal"
 

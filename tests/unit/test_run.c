@@ -93,7 +93,7 @@ FL_JOB(one)
 FL_JOB(two)
 {
     runs_of_two++;
-    to_of_two = fl_param_int(env, "to", 0);
+    to_of_two = fl_param_int(env, "to", 1);
     snprintf(parallelism_of_two, sizeof parallelism_of_two, "%s", fl_get_option(env, "parallelism.default"));
     fl_discard(fl_sequence(env, 1, to_of_two));
     return fl_execute(env, "Two");

@@ -3,6 +3,7 @@
 #include "api/api.h"
 #include "formats/text.h"
 #include "os/os.h"
+#include "os/terminal.h"
 #include "os/thread.h"
 #include "os/waker.h"
 
@@ -84,6 +85,7 @@ static fl_status write_out(struct print_sink *sink)
     if (sink->text.length == 0)
         return FL_OK;
     fl__mutex_lock(&standard_mutex);
+    fl__terminal_clear(config->to_stderr ? STDERR_FILENO : STDOUT_FILENO);
     fflush(config->to_stderr ? stderr : stdout); /* what the program printed before comes before */
     int failed = write_all(config->to_stderr ? STDERR_FILENO : STDOUT_FILENO, sink->text.data, sink->text.length);
     fl__mutex_unlock(&standard_mutex);
