@@ -8,13 +8,14 @@ source=$PWD
 cd "$FLINC_TMP" || exit 1
 failures=0
 
-# expect STATUS OUT ERR COMMAND…: OUT is all of its standard output, ERR a shell pattern for standard error.
+# expect STATUS OUT ERR COMMAND…: OUT is all of its standard output, sorted (subtasks print in any order), ERR a shell
+# pattern for standard error.
 expect() {
     status=$1 out=$2 err=$3
     shift 3
     "$@" >out 2>err
     actual=$?
-    actual_out=$(cat out)
+    actual_out=$(LC_ALL=C sort out)
     actual_err=$(cat err)
     fits=yes
     # shellcheck disable=SC2254  # ERR is a pattern

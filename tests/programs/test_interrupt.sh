@@ -45,6 +45,7 @@ END
 
 # Runs an entry in the background (where the shell ignores SIGINT: SIGTERM does the same) until it has started.
 start() {
+    : >err
     "$flinc" run -c "$1" forever.c >out 2>err &
     pid=$!
     tries=0
