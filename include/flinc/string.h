@@ -71,10 +71,10 @@ static inline fl_string fl_string_of(const char *data, size_t length)
         low = (uint32_t)(unsigned char)data[0] | (uint32_t)(unsigned char)data[length >> 1] << (8 * (length >> 1)) |
               (uint32_t)(unsigned char)data[length - 1] << (8 * (length - 1));
     }
+    /* By words, as it will be read: narrower stores would hold up the copy that follows. */
     fl_string s;
-    uint32_t n = (uint32_t)length;
-    memcpy((char *)&s, &n, 4);
-    memcpy((char *)&s + 4, &low, 4);
+    uint64_t first = (uint32_t)length | (uint64_t)low << 32;
+    memcpy((char *)&s, &first, 8);
     memcpy((char *)&s + 8, &high, 8);
     return s;
 }

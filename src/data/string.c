@@ -48,6 +48,17 @@ static inline fl_string from_words(uint64_t low, uint64_t high)
     return s;
 }
 
+/* Stores both words as one: a token is copied next, as one, and after two stores that copy waits for the cache. */
+static inline void put(fl_string *to, fl_string s)
+{
+#ifdef __SSE2__
+    _mm_storeu_si128((__m128i *)(void *)to,
+        _mm_set_epi64x((long long)load_u64((const char *)&s + 8), (long long)load_u64((const char *)&s)));
+#else
+    *to = s;
+#endif
+}
+
 static inline fl_string empty_string(void)
 {
     return from_words(0, 0);
@@ -230,8 +241,8 @@ static __attribute__((noinline)) bool take_short_token(
     }
     unsigned start = (unsigned)__builtin_ctz(others);
     unsigned end = (unsigned)__builtin_ctz(((mask & valid) | 1u << length) & ~0u << start);
-    *token = end - start > FL_STRING_INLINE ? long_string(rest->bytes + start, end - start) :
-                                              short_string(window >> (8 * start), end - start);
+    put(token, end - start > FL_STRING_INLINE ? long_string(rest->bytes + start, end - start) :
+                                                short_string(window >> (8 * start), end - start));
     *rest = remainder_of_window(rest, window, end + (end < length));
     return true;
 }
@@ -269,7 +280,7 @@ static inline __attribute__((always_inline)) bool take_token(fl_string *rest, by
     unsigned end = (unsigned)__builtin_ctz(after);
     data += start;
     end -= start;
-    *token = end > FL_STRING_INLINE ? long_string(data, end) : slice_of(data, end, length - start - end);
+    put(token, end > FL_STRING_INLINE ? long_string(data, end) : slice_of(data, end, length - start - end));
     *rest = remainder_of(data, length - start, end + 1);
     return true;
 }
