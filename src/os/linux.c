@@ -91,6 +91,7 @@ static void fill_info(fl__file_info *info, const struct stat *s)
         .size = s->st_size,
         .mtime_ms = (int64_t)s->st_mtim.tv_sec * 1000 + s->st_mtim.tv_nsec / 1000000,
         .folder = S_ISDIR(s->st_mode),
+        .special = !S_ISDIR(s->st_mode) && !S_ISREG(s->st_mode),
     };
 }
 

@@ -246,6 +246,49 @@ static void test_write_errors(void **state)
     assert_int_not_equal(access(scratch("x"), F_OK), 0);
 }
 
+static void test_write_twice(void **state)
+{
+    (void)state;
+    fl_env *env = fl_env_new(0, NULL);
+    fl_stream *numbers = fl_sequence(env, 1, 10);
+    fl_write_text(numbers, scratch("twice"), .name = "A");
+    fl_write_text(numbers, scratch("twice"), .name = "B");
+    run_failing(env, "twice is being written by", "already", "a path of its own");
+    assert_int_not_equal(access(scratch("twice"), F_OK), 0);
+    write_numbers(1, 1, 1, "twice"); /* nothing is left of it in the process */
+}
+
+/* What is no file is written to in place and not replaced. */
+static void *read_fifo(void *path)
+{
+    static char content[64];
+    FILE *fifo = fopen(path, "r");
+    content[fread(content, 1, sizeof content - 1, fifo)] = 0;
+    fclose(fifo);
+    return content;
+}
+
+static void test_write_to_fifo(void **state)
+{
+    (void)state;
+    struct stat info;
+    char path[256];
+    strcpy(path, scratch("fifo"));
+    assert_int_equal(mkfifo(path, 0600), 0);
+    pthread_t reader;
+    assert_int_equal(pthread_create(&reader, NULL, read_fifo, path), 0);
+    write_numbers(1, 3, 1, "fifo");
+    void *content;
+    pthread_join(reader, &content);
+    assert_string_equal(content, "1\n2\n3\n");
+    fl_env *env = fl_env_new(0, NULL);
+    fl_set_parallelism(env, 2);
+    fl_write_text(fl_sequence(env, 1, 10), path);
+    run_failing(env, "fifo is a device or pipe", ".parallelism = 1");
+    assert_int_equal(stat(path, &info), 0);
+    assert_true(S_ISFIFO(info.st_mode));
+}
+
 /* ---- sockets ---- */
 
 static void test_write_socket(void **state)
@@ -380,6 +423,8 @@ int main(void)
         cmocka_unit_test(test_write_fails_whole),
         cmocka_unit_test(test_write_to_full_disk),
         cmocka_unit_test(test_write_errors),
+        cmocka_unit_test(test_write_twice),
+        cmocka_unit_test(test_write_to_fifo),
         cmocka_unit_test(test_write_socket),
         cmocka_unit_test(test_write_socket_errors),
         cmocka_unit_test(test_sink_function),

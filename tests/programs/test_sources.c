@@ -361,6 +361,29 @@ static void test_long_record(void **state)
     free(text);
 }
 
+static void *write_fifo(void *path)
+{
+    FILE *fifo = fopen(path, "w");
+    fputs("from a pipe\nand no end", fifo);
+    fclose(fifo);
+    return NULL;
+}
+
+static void test_read_fifo(void **state)
+{
+    (void)state;
+    char path[256];
+    strcpy(path, scratch("in.fifo"));
+    assert_int_equal(mkfifo(path, 0600), 0);
+    pthread_t writer;
+    assert_int_equal(pthread_create(&writer, NULL, write_fifo, path), 0);
+    fl_env *env = fl_env_new(0, NULL);
+    collect_all(fl_read_text(env, path), fl_string);
+    run_job(env);
+    pthread_join(writer, NULL);
+    assert_string_equal(collected_text(false), "from a pipe|and no end");
+}
+
 /* Each line that arrives makes the test write more; the last one ends the job. */
 static void grow(const void *in, fl_collector *out, fl_context *ctx)
 {
@@ -526,7 +549,8 @@ static void test_poll_source(void **state)
 {
     (void)state;
     static const fl_source_class ticks = {
-        .name = "Ticks", .instance_size = sizeof(Ticks), .open = ticks_open, .poll = ticks_poll, .close = ticks_close };
+        .name = "Ticks", .instance_size = sizeof(Ticks), .open = ticks_open, .poll = ticks_poll, .close = ticks_close
+    };
     fl_env *env = fl_env_new(0, NULL);
     fl_add_sink(fl_poll_source(env, &ticks, int64_t), with_time);
     run_job(env);
@@ -604,6 +628,7 @@ int main(void)
         cmocka_unit_test(test_read_folder),
         cmocka_unit_test(test_read_errors),
         cmocka_unit_test(test_long_record),
+        cmocka_unit_test(test_read_fifo),
         cmocka_unit_test(test_monitor),
         cmocka_unit_test(test_socket),
         cmocka_unit_test(test_socket_much),

@@ -2,7 +2,7 @@
  *
  * A subtask writes `.NAME.inprogress` and gives it its name when its input has ended, after a sync: NAME is always
  * whole, the old one or the new one. After a failure the unfinished file stays under its dot name; the next run empties
- * it. */
+ * it. A device or pipe (/dev/stdout, /dev/null, a fifo) is written to in place. */
 #include "api/api.h"
 #include "formats/csv.h"
 #include "formats/json.h"
@@ -25,14 +25,19 @@ struct text_config {
 
 struct text_sink {
     fl__operator op;
-    bool is_open; /* close comes without open, too: then there is nothing to close */
+    bool is_open;    /* close comes without open, too: then there is nothing to close */
+    bool is_special; /* a device or pipe: nothing to rename */
     fl__text text;
     fl__file file;
     char *folder, *unfinished, *final; /* paths, from malloc */
+    struct text_sink *next;            /* in the list of those that write */
+    bool is_writing;
 };
 
-/* Guards making and clearing of output folders: subtasks of one sink open at the same time. */
+/* Guards making and clearing of output folders (subtasks of one sink open at the same time) and the list of the sinks
+ * that write in this process: two of one path would mix in one unfinished file. */
 static fl__mutex folder_mutex = FL__MUTEX_INIT;
+static struct text_sink *writing;
 
 /* ---- paths ---- */
 
@@ -149,6 +154,53 @@ static char *join(const char *folder, const char *before, const char *name, cons
     return path;
 }
 
+static fl_status enlist(struct text_sink *sink, fl_error *error)
+{
+    for (const struct text_sink *other = writing; other; other = other->next)
+        if (strcmp(other->final, sink->final) == 0)
+            return fl__error_set(error, FL_ERROR_INVALID,
+                "%s is being written by %s already; give each sink a path of its own, or fl_union their streams",
+                sink->final, other->op.display_name);
+    sink->next = writing;
+    sink->is_writing = true;
+    writing = sink;
+    return FL_OK;
+}
+
+static void strike_off(struct text_sink *sink)
+{
+    fl__mutex_lock(&folder_mutex);
+    for (struct text_sink **at = &writing; *at && sink->is_writing; at = &(*at)->next) {
+        if (*at == sink) {
+            *at = sink->next;
+            break;
+        }
+    }
+    sink->is_writing = false;
+    fl__mutex_unlock(&folder_mutex);
+}
+
+static fl_status open_special(struct text_sink *sink, fl_error *error)
+{
+    const struct text_config *config = (const struct text_config *)sink->op.spec->config;
+    if (sink->op.ctx.parallelism > 1)
+        return fl__error_set(error, FL_ERROR_INVALID,
+            "%s is a device or pipe, to which one subtask at most may write; add .parallelism = 1", config->path);
+    return fl__file_open(&sink->file, sink->op.task->os, config->path, FL__FILE_APPEND, error);
+}
+
+static fl_status open_file(struct text_sink *sink, fl_error *error)
+{
+    const fl__os *os = sink->op.task->os;
+    fl__mutex_lock(&folder_mutex);
+    fl_status status = enlist(sink, error);
+    if (status == FL_OK)
+        status = sink->op.ctx.parallelism > 1 ? make_folder(os, sink->folder, error)
+                                              : fl__folder_make(os, sink->folder, error);
+    fl__mutex_unlock(&folder_mutex);
+    return status == FL_OK ? fl__file_open(&sink->file, os, sink->unfinished, FL__FILE_WRITE, error) : status;
+}
+
 static fl_status open_sink(fl__operator *op, fl_error *error)
 {
     struct text_sink *sink = (struct text_sink *)op;
@@ -169,12 +221,9 @@ static fl_status open_sink(fl__operator *op, fl_error *error)
     sink->unfinished = join(sink->folder, ".", name, ".inprogress");
     sink->final = join(sink->folder, "", name, "");
 
-    fl__mutex_lock(&folder_mutex);
-    fl_status status = is_parallel ? make_folder(op->task->os, sink->folder, error)
-                                   : fl__folder_make(op->task->os, sink->folder, error);
-    fl__mutex_unlock(&folder_mutex);
-    if (status == FL_OK)
-        status = fl__file_open(&sink->file, op->task->os, sink->unfinished, FL__FILE_WRITE, error);
+    fl__file_info info;
+    sink->is_special = op->task->os->stat(op->task->os, config->path, &info) == 0 && info.special;
+    fl_status status = sink->is_special ? open_special(sink, error) : open_file(sink, error);
     if (status == FL_OK && config->format == FL_CSV && config->header)
         fl__csv_write_header(&sink->text, op->spec->in[0], config->separator);
     return status;
@@ -186,6 +235,7 @@ static void close_sink(fl__operator *op)
     if (!sink->is_open)
         return;
     sink->is_open = false;
+    strike_off(sink);
     fl__file_close(&sink->file);
     fl__text_release(&sink->text);
     free(sink->folder);
@@ -280,6 +330,8 @@ static fl_status finish(fl__operator *op)
     fl_status status = write_out(sink);
     if (status != FL_OK)
         return status;
+    if (sink->is_special)
+        return FL_OK;
     fl_error error = FL_ERROR_INIT;
     status = give_name(sink, &error);
     if (status != FL_OK)
@@ -324,6 +376,8 @@ static fl_status check_writable(const fl__os *os, const char *path, fl_error *er
 static fl_status check_target(const fl__os *os, const char *path, fl_error *error)
 {
     fl__file_info info;
+    if (os->stat(os, path, &info) == 0 && info.special)
+        return FL_OK;
     fl_status status = check_writable(os, path, error);
     if (status == FL_OK && os->stat(os, path, &info) == 0 && info.folder)
         status = check_folder(os, path, error);

@@ -143,7 +143,8 @@ static void renew_batch(struct function_source *source, struct slot *slot, size_
                                  : fl__batch_new(memory, layout->type, FL__COLUMN_TIMESTAMP, SLOT_BYTES);
 }
 
-/* Puts a row that did not fit the rest of a slot into the next one, or into a batch of its own. NULL: cancelled, failed. */
+/* Puts a row that did not fit the rest of a slot into the next one, or into a batch of its own. NULL: cancelled,
+ * failed. */
 static struct slot *append_to_next(struct function_source *source, struct slot *slot, const void *row)
 {
     const fl__layout *layout = &source->shadow.out.layout;
