@@ -17,8 +17,11 @@ extern "C" {
 /* The ABI that inline code of these headers relies on; part of a job's fingerprint. */
 #define FLINC_ABI 1
 
+/* x is nearly always true: the compiler lays the other way out of line. */
 #define FL_LIKELY(x) __builtin_expect(!!(x), 1)
+/* x is nearly always false. */
 #define FL_UNLIKELY(x) __builtin_expect(!!(x), 0)
+/* The function takes a printf format at argument text and its values from argument first: the compiler checks them. */
 #define FL_PRINTF(text, first) __attribute__((format(printf, text, first)))
 #define FL_MUST_USE __attribute__((warn_unused_result))
 
@@ -51,22 +54,27 @@ typedef struct fl_duration {
     int64_t ms;
 } fl_duration;
 
+/* n milliseconds. */
 static inline fl_duration fl_milliseconds(int64_t n)
 {
     return (fl_duration){n};
 }
+/* n seconds. As all of these: n may be negative where a difference is meant; no overflow check. */
 static inline fl_duration fl_seconds(int64_t n)
 {
     return (fl_duration){n * 1000};
 }
+/* n minutes. */
 static inline fl_duration fl_minutes(int64_t n)
 {
     return (fl_duration){n * 60000};
 }
+/* n hours. */
 static inline fl_duration fl_hours(int64_t n)
 {
     return (fl_duration){n * 3600000};
 }
+/* n days of 24 hours. */
 static inline fl_duration fl_days(int64_t n)
 {
     return (fl_duration){n * 86400000};

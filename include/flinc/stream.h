@@ -86,12 +86,18 @@ typedef enum fl_partitioning {
     FL_CUSTOM,
 } fl_partitioning;
 fl_stream *fl__partition(fl_stream *in, fl_partitioning how, fl_where where);
-#define fl_forward(in) fl__partition((in), FL_FORWARD, FL_HERE)     /* same subtask; parallelisms must be equal */
-#define fl_rebalance(in) fl__partition((in), FL_REBALANCE, FL_HERE) /* round robin */
-#define fl_rescale(in) fl__partition((in), FL_RESCALE, FL_HERE)     /* round robin over a local group of subtasks */
-#define fl_shuffle(in) fl__partition((in), FL_SHUFFLE, FL_HERE)     /* uniformly at random */
-#define fl_broadcast(in) fl__partition((in), FL_BROADCAST, FL_HERE) /* each record to every subtask */
-#define fl_global(in) fl__partition((in), FL_GLOBAL, FL_HERE)       /* everything to subtask 0 */
+/* To the same subtask of the next operator; both must have the same parallelism. */
+#define fl_forward(in) fl__partition((in), FL_FORWARD, FL_HERE)
+/* Round robin over all subtasks. */
+#define fl_rebalance(in) fl__partition((in), FL_REBALANCE, FL_HERE)
+/* Round robin over a local group of subtasks. */
+#define fl_rescale(in) fl__partition((in), FL_RESCALE, FL_HERE)
+/* To a subtask drawn uniformly at random. */
+#define fl_shuffle(in) fl__partition((in), FL_SHUFFLE, FL_HERE)
+/* Each record to every subtask. */
+#define fl_broadcast(in) fl__partition((in), FL_BROADCAST, FL_HERE)
+/* Everything to subtask 0. */
+#define fl_global(in) fl__partition((in), FL_GLOBAL, FL_HERE)
 fl_stream *fl__partition_custom(fl_stream *in, fl_partition_fn partitioner, const char *field, const fl_options *options);
 /* partitioner gets the field (or the record, when field is NULL) and the number of channels. */
 #define fl_partition_custom(in, partitioner, field, ...)                                                               \
