@@ -278,7 +278,6 @@ void fl__keyed_set_ref(fl__keyed *keyed, fl_context *ctx, uint32_t ref)
     char *entry = fl__table_entry(&keyed->table, ref);
     ctx->key = entry + keyed->table.key_offset;
     ctx->entry = entry;
-    keyed->hash = fl__key_hash(&keyed->table.key, ctx->key);
     keyed->ref = ref;
 }
 
@@ -519,7 +518,7 @@ void fl__keyed_settle(fl__keyed *keyed, fl_context *ctx)
     keyed->old_size = 0;
     if (keyed->maybe_empty && ctx->entry &&
         (keyed->present_offset == FL__NO_OFFSET ? keyed->is_gone : is_empty(keyed, ctx->entry))) {
-        fl__table_remove(&keyed->table, keyed->hash, ctx->key);
+        fl__table_remove(&keyed->table, fl__key_hash(&keyed->table.key, ctx->key), ctx->key);
         ctx->entry = NULL;
         keyed->ref = FL__NO_REF;
     }

@@ -87,7 +87,7 @@ struct fl__keyed {
     fl__table table;
     fl__memory *memory;
     fl__heap *heap;   /* of the values; NULL when all are flat */
-    uint64_t hash;    /* of the current key */
+    uint64_t hash;    /* of the current key, while it is not looked up */
     uint32_t ref;     /* of the current entry, during a call that has looked it up; else FL__NO_REF */
     uint32_t present_offset, timers_offset; /* FL__NO_OFFSET: not laid out */
     bool is_unsettled; /* the call's end has something to do */

@@ -8,9 +8,9 @@
 enum {
     FRESH_FIRST = 64,
     FRESH_MAX = 8192,   /* records: 128 KiB, what the radix sort keeps in the second-level cache */
-    MERGE_BITS = 3,     /* runs whose sizes agree up to a factor of 2^3 are of one class */
-    MERGE_COUNT = 8,    /* so many of one class are merged */
-    RUNS_MAX = 128,     /* a power of two; classes × (MERGE_COUNT - 1) stays below it up to 2^48 records */
+    MERGE_BITS = 4,     /* runs whose sizes agree up to a factor of 2^4 are of one class */
+    MERGE_COUNT = 16,   /* so many of one class are merged; 8 took one more pass at 1e6 and 1e7 timers */
+    RUNS_MAX = 256,     /* a power of two; classes × (MERGE_COUNT - 1) stays below it up to 2^64 records */
     INSERTION_MAX = 32, /* below that an insertion sort is faster */
     PREFETCH_AHEAD = 6, /* records of the same run */
     HUGE_PAGE = 2 * 1024 * 1024,

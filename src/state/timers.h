@@ -5,10 +5,10 @@
  *   runs    sorted, immutable, oldest first; each with the position up to which it was fired
  *
  * A record is 16 bytes: time, reference of the key's entry, a bit that says "deleted". Registering and deleting append to
- * fresh; a full fresh is sorted into a run (radix); 8 runs of about one size at the end are merged into one. Of records of
+ * fresh; a full fresh is sorted into a run (radix); 16 runs of about one size at the end are merged into one. Of records of
  * the same timer the newest decides; what merges find twice vanishes, a deletion vanishes with the oldest run. Firing
  * takes the smallest head of all runs (a loser tree); fresh is made a run first when something in it may be due.
- * So a timer costs an append, a sort in cache, one merge per factor of 8, and its way through the tree.
+ * So a timer costs an append, a sort in cache, one merge per factor of 16, and its way through the tree.
  *
  * Why not a heap: its copy is no small part of a checkpoint, and its random accesses cost more at ten million timers.
  * Runs are counted references: a snapshot takes them and the operator goes on.
