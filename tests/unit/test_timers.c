@@ -120,6 +120,39 @@ static void test_a_timer_keeps_its_keys_entry(void **state)
     fixture_release(&f);
 }
 
+/* The key is the entry's own while a timer fires: removing the entry ends its life only after the call. */
+static void test_long_keys_while_firing(void **state)
+{
+    (void)state;
+    fixture f;
+    fixture_init(&f, FL_TYPE(fl_string), states, 1, true);
+    for (int i = 0; i < 200; i++) {
+        char text[64];
+        snprintf(text, sizeof text, "the key of number %d", i % 50);
+        fl_string key = fl_str(text);
+        enter_call(&f, &key);
+        *fl_value(&f.ctx, total) += 1;
+        fl_register_event_time_timer(&f.ctx, i % 50);
+        leave_call(&f);
+    }
+    fl_time time;
+    uint32_t ref;
+    for (int i = 0; i < 50; i++) {
+        assert_true(fl__timers_pop(f.timers, FL__EVENT_TIME, 1000, &time, &ref));
+        fl__keyed_set_ref(f.keyed, &f.ctx, ref);
+        fl__keyed_timer_gone(f.keyed, ref);
+        assert_int_equal(*fl_value_peek(&f.ctx, total), 4);
+        fl_clear(&f.ctx, total);
+        assert_null(fl_value_peek(&f.ctx, total));
+        char text[64];
+        snprintf(text, sizeof text, "the key of number %d", (int)time);
+        assert_true(fl_string_equal(*(const fl_string *)fl_current_key(&f.ctx), fl_str(text)));
+        leave_call(&f);
+        assert_int_equal(f.keyed->table.count, 49 - i);
+    }
+    fixture_release(&f);
+}
+
 static void test_timers_registered_while_firing(void **state)
 {
     (void)state;
@@ -204,6 +237,7 @@ int main(void)
         cmocka_unit_test(test_one_timer_per_key_and_time),
         cmocka_unit_test(test_the_last_word_counts),
         cmocka_unit_test(test_a_timer_keeps_its_keys_entry),
+        cmocka_unit_test(test_long_keys_while_firing),
         cmocka_unit_test(test_timers_registered_while_firing),
         cmocka_unit_test(test_a_view_stays_as_it_was),
         cmocka_unit_test(test_memory_per_timer),
