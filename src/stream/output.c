@@ -138,6 +138,8 @@ static __attribute__((noinline)) void append_row(fl__output *out, const void *ro
         fl__operator_fail(out->op, FL_ERROR_INVALID, "this function cannot collect: the operator has no output");
         return;
     }
+    if (FL_UNLIKELY(out->op->is_idle_output && out->op->class->poll))
+        fl__operator_emit_idle(out->op, false); /* a source's record ends its idleness, and must not come before that */
     if (out->collector.cursor >= out->limit)
         fl__output_flush(out);
     if (out->layout.is_flat || (out->layout.only_strings && all_short(&out->layout, row))) {
@@ -261,6 +263,10 @@ void fl__operator_deliver_watermark(fl__operator *op, fl_time watermark)
     }
     if (!op->class->makes_watermarks)
         fl__operator_emit_watermark(op, watermark);
+    if (op->pending_idle) {
+        op->pending_idle = false;
+        fl__operator_emit_idle(op, op->idle_wanted);
+    }
 }
 
 static void to_targets(fl__output *out, fl__event event)
@@ -292,6 +298,11 @@ void fl__operator_emit_watermark(fl__operator *op, fl_time watermark)
 
 void fl__operator_emit_idle(fl__operator *op, bool idle)
 {
+    if (op->pending_watermark != FL_TIME_MIN) { /* must not overtake it, nor the records that it fires */
+        op->pending_idle = true;
+        op->idle_wanted = idle;
+        return;
+    }
     if (op->is_idle_output == idle)
         return;
     op->is_idle_output = idle;
@@ -300,6 +311,10 @@ void fl__operator_emit_idle(fl__operator *op, bool idle)
     to_targets(&op->out, event);
     for (size_t i = 0; i < op->side_count; i++)
         to_targets(&op->side[i], event);
+    if (idle && op->class->poll && op->out.batch)
+        op->out.collector.limit = fl__batch_rows(op->out.batch); /* the next record goes the slow way */
+    else if (op->out.batch)
+        set_limits(&op->out);
 }
 
 /* ---- what operators and user functions ask for ---- */

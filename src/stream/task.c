@@ -129,26 +129,33 @@ static bool channel_counts(const fl__input *input, const fl__channel *channel)
     return !channel->is_idle && channel->watermark >= input->watermark;
 }
 
+/* The end of a channel's time says nothing about the others': it neither holds them back nor, when all others are idle,
+ * ends time for them. (In Flink it does, and what an idle input brings after that is late for ever.) */
+static bool is_over(fl_time watermark)
+{
+    return watermark == FL_TIME_MAX;
+}
+
 static void combine_inputs(fl__task *task)
 {
-    fl_time low = FL_TIME_MAX;
-    bool all_idle = true;
+    fl_time low = FL_TIME_MAX, high = FL_TIME_MIN;
+    bool all_idle = true, all_over = true;
     for (uint32_t i = 0; i < task->input_count; i++) {
         const fl__input *input = &task->inputs[i];
+        if (is_over(input->watermark))
+            continue;
+        all_over = false;
+        if (input->watermark > high)
+            high = input->watermark;
         if (input->is_idle)
             continue;
         all_idle = false;
         if (input->watermark < low)
             low = input->watermark;
     }
-    if (all_idle) {
-        /* the highest that any input reached is as far as time got */
-        low = FL_TIME_MIN;
-        for (uint32_t i = 0; i < task->input_count; i++) {
-            if (task->inputs[i].watermark > low)
-                low = task->inputs[i].watermark;
-        }
-    }
+    all_idle &= !all_over;
+    if (all_idle)
+        low = high; /* the highest that any input reached is as far as time got */
     fl__operator *root = task->operators[0];
     if (!all_idle && task->is_idle_time && !root->class->makes_watermarks)
         fl__operator_emit_idle(root, false);
@@ -166,9 +173,12 @@ static void update_valve(fl__task *task, unsigned number)
 {
     fl__input *input = &task->inputs[number];
     fl_time low = FL_TIME_MAX, high = FL_TIME_MIN;
-    bool any_counts = false, any_active = false;
+    bool any_counts = false, any_active = false, all_over = true;
     for (uint32_t c = 0; c < input->channel_count; c++) {
         const fl__channel *channel = input->channels[c];
+        if (is_over(channel->watermark))
+            continue;
+        all_over = false;
         if (channel->watermark > high)
             high = channel->watermark;
         if (channel->is_idle)
@@ -180,11 +190,13 @@ static void update_valve(fl__task *task, unsigned number)
         if (channel->watermark < low)
             low = channel->watermark;
     }
-    if (any_counts && low > input->watermark)
+    if (all_over)
+        input->watermark = FL_TIME_MAX;
+    else if (any_counts && low > input->watermark)
         input->watermark = low;
-    if (!any_active && high > input->watermark)
+    else if (!any_active && high > input->watermark)
         input->watermark = high;
-    input->is_idle = !any_active;
+    input->is_idle = !any_active && !all_over;
     combine_inputs(task);
 }
 
@@ -324,10 +336,12 @@ static fl__step go_on_ending(fl__task *task)
         case FL__RUNNING:
             task->phase = FL__DRAINING;
             mark_dirty(task);
-            if (!root->class->poll)
-                fl__operator_deliver_watermark(root, FL_TIME_MAX); /* nothing when it has come already */
-            else
+            if (!root->class->poll) {
+                if (task->watermark < FL_TIME_MAX) /* else it has come already, and no operator is told twice */
+                    fl__operator_deliver_watermark(root, FL_TIME_MAX);
+            } else {
                 fl__operator_emit_watermark(root, FL_TIME_MAX);
+            }
             return FL__STEP_PROGRESS;
         case FL__DRAINING:
             task->phase = FL__FINISHING;
@@ -443,6 +457,8 @@ fl__step fl__task_step(fl__task *task)
 
 fl_time fl__task_deadline(const fl__task *task)
 {
+    if (task->is_blocked) /* timers and flushes wait for the output: looking at the clock would only spin */
+        return FL_TIME_MAX;
     fl_time deadline = task->phase == FL__RUNNING ? task->next_timer : FL_TIME_MAX;
     if (task->operators[0]->class->poll && task->wait_until < deadline)
         deadline = task->wait_until;
