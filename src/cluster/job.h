@@ -48,6 +48,8 @@ typedef struct fl__simulation {
     uint64_t steps;        /* out */
     uint32_t channel_capacity; /* 0: as usual; small ones make backpressure */
     uint32_t segment_size; /* 0: as usual */
+    void (*step)(void *arg, const fl__task *task, fl__step result); /* sees every step; NULL: nobody does */
+    void *arg;
 } fl__simulation;
 
 #endif

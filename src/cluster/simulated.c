@@ -50,6 +50,20 @@ static fl_status open_all(fl__job *job)
     return FL_OK;
 }
 
+/* A blocked task moves what it can of its overdraft and stays blocked: those behind it have work since, and nobody saw
+ * progress. Returns how many are no longer stuck. */
+static uint32_t find_work(fl__job *job, bool *is_stuck)
+{
+    uint32_t n = 0;
+    for (uint32_t t = 0; t < job->task_count; t++) {
+        if (!job->tasks[t].is_done && is_stuck[t] && fl__task_has_work(&job->tasks[t])) {
+            is_stuck[t] = false;
+            n++;
+        }
+    }
+    return n;
+}
+
 static fl_status step_all(fl__job *job, fl__simulation *sim, fl__virtual_os *os)
 {
     uint64_t random = sim->seed;
@@ -63,6 +77,8 @@ static fl_status step_all(fl__job *job, fl__simulation *sim, fl__virtual_os *os)
         fl__task *task = &job->tasks[t];
         fl__step step = fl__task_step(task);
         sim->steps++;
+        if (sim->step)
+            sim->step(sim->arg, task, step);
         sim->trace = fl__mix64(sim->trace ^ ((uint64_t)t << 8 | (uint64_t)step));
         if (step == FL__STEP_DONE) {
             left--;
@@ -75,6 +91,8 @@ static fl_status step_all(fl__job *job, fl__simulation *sim, fl__virtual_os *os)
             is_stuck[t] = true;
             stuck++;
         }
+        if (left && stuck == left)
+            stuck -= find_work(job, is_stuck);
         if (left && stuck == left) {
             if (!advance_clock(job, os))
                 return fl__error_set(&job->error, FL_ERROR_INTERNAL,
