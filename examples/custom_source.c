@@ -16,13 +16,20 @@ typedef struct {
 } WordCount;
 FL_ROW(WordCount, word, count);
 
+/* In short pieces, so that Ctrl-C need not wait for the whole. */
+static void wait_ms(int64_t ms, fl_context *ctx)
+{
+    for (; ms > 0 && fl_running(ctx); ms -= 20)
+        usleep((useconds_t)(1000 * (ms < 20 ? ms : 20)));
+}
+
 static void speak(const void *in, fl_collector *out, fl_context *ctx)
 {
     const Pace *pace = fl_arg(ctx);
     fl_string line = fl_str("spark flink");
     for (int64_t said = 0; fl_running(ctx) && (pace->count == 0 || said < pace->count); said++) {
         fl_collect(out, &line);
-        usleep((useconds_t)(1000 * pace->every_ms));
+        wait_ms(pace->every_ms, ctx);
     }
 }
 

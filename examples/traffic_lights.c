@@ -5,7 +5,8 @@
  *
  *     flinc run examples/traffic_lights.c [--input FILE]    the lines of a file count as one a second (event time)
  *     flinc run examples/traffic_lights.c --port N          those of a socket as of when they arrive (processing time)
- */
+ *
+ * A processing-time window that has not ended when the server hangs up is not printed. */
 #include "lines.h"
 
 typedef struct {

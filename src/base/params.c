@@ -187,6 +187,11 @@ fl_status fl__params_check_asked(const fl__params *params, fl_error *error)
         const char *name = params->items[i].name;
         if (was_asked(params, name))
             continue;
+        if (strcmp(name, "p") == 0 || strcmp(name, "c") == 0 || strcmp(name, "D") == 0)
+            return fl__error_set(error, FL_ERROR_INVALID,
+                "argument -%s: this job has no such argument; as an option of flinc's, -%s comes before the job's own "
+                "arguments",
+                name, name);
         fl__nearest nearest;
         fl__nearest_init(&nearest, name);
         char list[512] = "";

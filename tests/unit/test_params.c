@@ -137,6 +137,13 @@ static void test_arguments_nobody_asked_for(void **state)
     fl__params_get(p, "prot", "");
     assert_int_equal(fl__params_check_asked(p, &error), FL_OK);
     fl__params_free(p);
+
+    p = MAKE(&error, "--input", "x", "-p", "4");
+    fl__params_get(p, "input", "");
+    assert_int_equal(fl__params_check_asked(p, &error), FL_ERROR_INVALID);
+    assert_non_null(strstr(error.text, "-p comes before the job's own arguments"));
+    fl__error_release(&error);
+    fl__params_free(p);
 }
 
 int main(void)
