@@ -163,23 +163,94 @@ static const uint64_t *hashes_of(fl__writer *writer, const fl__batch *batch)
     return writer->hashes;
 }
 
+/* Makes room in every lane. Returns for how many rows there is room whatever lanes they go to. */
+static uint32_t room_in_all(fl__writer *writer, uint32_t row_size)
+{
+    size_t room = SIZE_MAX;
+    for (uint32_t l = 0; l < writer->lane_count; l++) {
+        fl__lane *lane = &writer->lanes[l];
+        if (lane->cursor >= lane->limit) {
+            if (lane->batch)
+                lane_send(writer, lane);
+            if (!lane->batch)
+                lane_open(writer, lane);
+        }
+        size_t bytes = (size_t)(lane->limit - lane->cursor);
+        room = bytes < room ? bytes : room;
+    }
+    return (uint32_t)(room / row_size);
+}
+
+enum { FEW_LANES = 16 };
+
+/* A run of rows for which no lane can overflow: then one counter per lane is all that changes, instead of a cursor per
+ * column that the next row of the lane waits for. Returns how many rows it took: fewer than count when one has long
+ * strings. size and flat are constants in the callers. */
+static inline __attribute__((always_inline)) uint32_t scatter_run(fl__writer *writer, const char *row,
+                                                                  const uint64_t *hashes, const int64_t *timestamps,
+                                                                  uint32_t count, size_t size, bool flat)
+{
+    const uint16_t *lane_of_group = writer->lane_of_group;
+    uint32_t max_parallelism = writer->max_parallelism, lane_count = writer->lane_count, i = 0;
+    uint32_t taken[FEW_LANES];
+    for (uint32_t l = 0; l < lane_count; l++)
+        taken[l] = 0;
+    for (; i < count; i++, row += size) {
+        if (!flat && !all_short(&writer->layout, row))
+            break;
+        uint32_t l = lane_of_group[fl__key_group(hashes[i], max_parallelism)];
+        const fl__lane *lane = &writer->lanes[l];
+        uint32_t at = taken[l]++;
+        memcpy(lane->cursor + at * size, row, size);
+        lane->hash[at] = hashes[i];
+        if (timestamps)
+            lane->timestamp[at] = timestamps[i];
+    }
+    for (uint32_t l = 0; l < lane_count; l++) {
+        fl__lane *lane = &writer->lanes[l];
+        lane->cursor += taken[l] * size;
+        lane->hash += taken[l];
+        if (timestamps)
+            lane->timestamp += taken[l];
+    }
+    return i;
+}
+
 static inline __attribute__((always_inline)) void scatter_hash(fl__writer *writer, const fl__batch *batch, size_t size,
                                                                bool flat, const int64_t *timestamps)
 {
     const uint64_t *hashes = hashes_of(writer, batch);
     const char *row = fl__batch_rows(batch);
     const uint16_t *lane_of_group = writer->lane_of_group;
-    uint32_t max_parallelism = writer->max_parallelism;
-    for (uint32_t i = 0, n = batch->count; i < n; i++, row += size) {
+    uint32_t max_parallelism = writer->max_parallelism, n = batch->count, i = 0;
+    uint32_t columns = FL__COLUMN_HASH | (timestamps ? FL__COLUMN_TIMESTAMP : 0);
+    bool in_runs = writer->lane_count <= FEW_LANES && writer->columns == columns && (flat || writer->layout.only_strings);
+    while (i < n) {
+        if (in_runs) {
+            uint32_t room = room_in_all(writer, (uint32_t)size), count = n - i < room ? n - i : room, taken;
+            if (timestamps)
+                taken = scatter_run(writer, row, hashes + i, timestamps + i, count, size, flat);
+            else
+                taken = scatter_run(writer, row, hashes + i, NULL, count, size, flat);
+            i += taken;
+            row += taken * size;
+            if (taken == count)
+                continue;
+        }
         fl__lane *lane = &writer->lanes[lane_of_group[fl__key_group(hashes[i], max_parallelism)]];
         lane_append(writer, lane, row, size, flat, hashes[i], timestamps ? timestamps[i] : FL_NO_TIMESTAMP);
+        i++;
+        row += size;
     }
 }
 
 static void write_hash(fl__writer *writer, const fl__batch *batch, const int64_t *timestamps)
 {
     if (!writer->layout.is_flat) {
-        scatter_hash(writer, batch, batch->row_size, false, timestamps);
+        if (batch->row_size == 24)
+            scatter_hash(writer, batch, 24, false, timestamps);
+        else
+            scatter_hash(writer, batch, batch->row_size, false, timestamps);
         return;
     }
     switch (batch->row_size) {
