@@ -293,8 +293,9 @@ static fl_status unknown_key(const char *key, fl_error *error)
     for (int i = 0; i < FL__OPTION_COUNT; i++)
         fl__nearest_offer(&nearest, fl__options[i].key);
     /* Keys of Flink's would be accepted, and do nothing: offered only for a plain typing error. */
-    for (size_t i = 0; i < FLINK_KEY_COUNT; i++) {
-        if (fl__edit_distance(key, flink_keys[i]) <= 2)
+    for (size_t i = 0, length = strlen(key); i < FLINK_KEY_COUNT; i++) {
+        size_t other = strlen(flink_keys[i]);
+        if (other <= length + 2 && length <= other + 2 && fl__edit_distance(key, flink_keys[i]) <= 2)
             fl__nearest_offer(&nearest, flink_keys[i]);
     }
     char *hint = fl__nearest_text(&nearest);

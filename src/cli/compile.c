@@ -1,4 +1,4 @@
-/* The cache, in $XDG_CACHE_HOME/flinc, ~/.cache/flinc or /tmp/flinc-UID:
+/* The cache, in $XDG_CACHE_HOME/flinc, ~/.cache/flinc or, without a home, $TMPDIR/flinc-UID:
  *
  *     KEY.so     what the compiler made
  *     KEY.deps   "flinc 1", then a line "HASH PATH" for every file that went into it but the system's headers
@@ -55,7 +55,9 @@ static fl__words command(const fl__toolchain *tools, const char *source, const c
     fl__words_append(&argv, &tools->cflags);
     fl__words_add(&argv, "-o");
     fl__words_add(&argv, output);
-    fl__words_add(&argv, source);
+    char *plain = printed("%s%s", source[0] == '-' ? "./" : "", source); /* not one of the compiler's options */
+    fl__words_add(&argv, plain);
+    free(plain);
     if (is_shared) {
         fl__words_add(&argv, "-Wl,--no-undefined"); /* a misspelt function is an error here, not when it is loaded */
     } else {
@@ -254,7 +256,8 @@ static fl_status cache_folder(char **folder, fl_error *error)
     if (*folder && fl__folder_make(os, *folder, NULL) == FL_OK && access(*folder, W_OK) == 0)
         return FL_OK;
     free(*folder);
-    *folder = printed("/tmp/flinc-%u", (unsigned)getuid());
+    const char *tmp = getenv("TMPDIR");
+    *folder = printed("%s/flinc-%u", tmp && tmp[0] == '/' ? tmp : "/tmp", (unsigned)getuid());
     fl_status status = fl__folder_make_private(*folder, error);
     if (status != FL_OK) {
         free(*folder);

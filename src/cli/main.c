@@ -3,6 +3,7 @@
 #include "base/nearest.h"
 #include "cluster/run.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 #define NO_CLUSTER "this version runs jobs in its own process; clusters are still to come"
@@ -58,8 +59,8 @@ const fl__action fl__actions[] = {
         "By default as JSON in the frame that Flink's `info` prints.", FLAGS(info_flags), .run = fl__action_info,
         .takes_program = true },
     { "build", "<program.c>", "Compiles a program.",
-        "By default to a program that runs by itself; with --shared to an object for `flinc run`.",
-        FLAGS(build_flags), .run = fl__action_build, .takes_program = true },
+        "By default to a program that runs by itself; with --shared to an object for `flinc run`.", FLAGS(build_flags),
+        .run = fl__action_build, .takes_program = true },
     { "version", "", "Prints the version.", NULL, FLAGS(help_flags), .run = fl__action_version },
     { "help", "[action|options|completion]", "Explains the actions, or one of them.",
         "help options [--markdown|--keys]   lists the configuration options\n"
@@ -125,5 +126,10 @@ int main(int argc, char **argv)
     const fl__action *action = fl__action_find(name);
     if (!action)
         return no_such_action(name);
-    return action->run(action, argc - 2, argv + 2);
+    int result = action->run(action, argc - 2, argv + 2);
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        fprintf(stderr, "flinc: cannot write to standard output: %s\n", strerror(errno));
+        return 1;
+    }
+    return result;
 }

@@ -156,8 +156,23 @@ expect 1 '' 'flinc build: one program at a time: sum.c, or two.c?*' "$flinc" bui
 expect 1 '' 'flinc: *nowhere*' "$flinc" build --shared sum.c -o nowhere/sum.so
 expect 1 '' "flinc help: there is no action 'rnu'; did you mean run?*" "$flinc" help rnu
 
-# A cache folder that cannot be made, and one in /tmp that is used then.
-expect 0 '3' '*' env XDG_CACHE_HOME=/proc/none HOME=/proc/none "$flinc" run sum.c --to 1
+# Names that need care.
+mkdir 'a b'
+odd="h \$x#.h"
+echo 'typedef int64_t number;' >"a b/$odd"
+{ echo "#include \"$odd\""; sed 's/"twice.h"/"..\/twice.h"/' sum.c; } >'a b/my job.c'
+sed -i '1i #include <stdint.h>' "a b/$odd"
+expect 0 '3' '*' "$flinc" run 'a b/my job.c' --to 1
+echo '#error changed' >"a b/$odd"
+expect 1 '' '*#error changed*' "$flinc" run 'a b/my job.c' --to 1
+cp sum.c ./-x.c
+expect 0 '3' '*' "$flinc" run -- -x.c --to 1
+if [ -e /dev/full ]; then
+    expect 1 '' 'flinc: cannot write to standard output: No space left on device' sh -c "'$flinc' help >/dev/full"
+fi
+
+# A cache folder that cannot be made, and one in TMPDIR that is used then.
+expect 0 '3' '*' env XDG_CACHE_HOME=/proc/none HOME=/proc/none TMPDIR="$FLINC_TMP" "$flinc" run sum.c --to 1
 
 # ---- what flinc says of itself ----
 for action in run info build version help; do
