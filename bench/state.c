@@ -1,5 +1,5 @@
-/* What the keyed table and the timer queues cost, in ns of CPU time per operation: build/bench/state [keys|timers]. For profiling, not a case of
- * `./dev bench`. */
+/* What the keyed table and the timer queues cost, in ns of CPU time per operation: build/bench/state [keys|timers].
+ * For profiling, not a case of `./dev bench`. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -28,7 +28,7 @@ static double sum_over_keys(uint64_t keys, uint64_t operations, bool prefetch, d
 {
     fl__memory account;
     fl__memory_init(&account, "bench", NULL, 0);
-    fl__key key = {.type = FL_TYPE(int64_t), .class = FL__KEY_U64, .in_place = true, .size = 8};
+    fl__key key = { .type = FL_TYPE(int64_t), .class = FL__KEY_U64, .in_place = true, .size = 8 };
     fl__table table;
     fl__table_init(&table, &account, &key, 16, 0, 128, 0);
     for (uint64_t i = 0; i < keys; i++)
@@ -63,14 +63,14 @@ FL_VALUE_STATE(total, int64_t);
 
 static double value_state(uint64_t keys, uint64_t operations)
 {
-    fl__key key = {.type = FL_TYPE(int64_t), .class = FL__KEY_U64, .in_place = true, .size = 8};
-    fl_state *states[] = {&total.state};
+    fl__key key = { .type = FL_TYPE(int64_t), .class = FL__KEY_U64, .in_place = true, .size = 8 };
+    fl_state *states[] = { &total.state };
     fl__keyed *keyed;
-    fl__keyed_options options = {.key = &key, .states = states, .state_count = 1, .max_parallelism = 128};
+    fl__keyed_options options = { .key = &key, .states = states, .state_count = 1, .max_parallelism = 128 };
     if (fl__keyed_new(&keyed, &options, NULL) != FL_OK)
         abort();
-    fl__function function = {.keyed = keyed};
-    fl_context ctx = {.function = &function, .state_offsets = keyed->offsets};
+    fl__function function = { .keyed = keyed };
+    fl_context ctx = { .function = &function, .state_offsets = keyed->offsets };
     uint64_t batch[BATCH], hashes[BATCH];
     double seconds = 0;
     for (uint64_t done = 0; done < operations + keys; done += BATCH) {
@@ -100,21 +100,22 @@ static double value_state(uint64_t keys, uint64_t operations)
 
 /* Timers spread over a minute or so are registered, then all of them fire. Lookups of the keys do not count when
  * registering; firing includes reading the key's state. */
-static void register_and_fire(uint64_t wanted, uint64_t keys, bool in_order, double *registering, double *firing,
-                              double *bytes)
+static void register_and_fire(
+    uint64_t wanted, uint64_t keys, bool in_order, double *registering, double *firing, double *bytes)
 {
     fl__memory account;
     fl__memory_init(&account, "bench", NULL, 0);
-    fl__key key = {.type = FL_TYPE(int64_t), .class = FL__KEY_U64, .in_place = true, .size = 8};
-    fl_state *states[] = {&total.state};
+    fl__key key = { .type = FL_TYPE(int64_t), .class = FL__KEY_U64, .in_place = true, .size = 8 };
+    fl_state *states[] = { &total.state };
     fl__keyed *keyed;
-    fl__keyed_options options = {.memory = &account, .key = &key, .states = states, .state_count = 1, .with_timers = true,
-                                 .max_parallelism = 128};
+    fl__keyed_options options = {
+        .memory = &account, .key = &key, .states = states, .state_count = 1, .with_timers = true, .max_parallelism = 128
+    };
     if (fl__keyed_new(&keyed, &options, NULL) != FL_OK)
         abort();
     fl__timers *timers = fl__timers_new(&account, keyed);
-    fl__function function = {.keyed = keyed, .timers = timers};
-    fl_context ctx = {.function = &function, .state_offsets = keyed->offsets};
+    fl__function function = { .keyed = keyed, .timers = timers };
+    fl_context ctx = { .function = &function, .state_offsets = keyed->offsets };
     for (uint64_t i = 0; i < keys; i++) {
         fl__keyed_set_key(keyed, &ctx, fl__key_hash_u64(&i), &i);
         *fl_value(&ctx, total) = 1;
@@ -173,7 +174,7 @@ static double bare_heap(uint64_t wanted, bool in_order)
     item *heap = malloc((wanted + 1) * sizeof *heap);
     double start = now();
     for (uint64_t n = 1; n <= wanted; n++) {
-        item x = {in_order ? (int64_t)(n / 100) : (int64_t)(next_random() % (wanted / 100 + 1)), n};
+        item x = { in_order ? (int64_t)(n / 100) : (int64_t)(next_random() % (wanted / 100 + 1)), n };
         uint64_t i = n;
         for (; i > 1 && x.time < heap[i / 2].time; i /= 2)
             heap[i] = heap[i / 2];
@@ -211,9 +212,11 @@ static void report_timers(uint64_t wanted, uint64_t keys, bool in_order)
         firing = lower(firing, f);
         heap = lower(heap, bare_heap(wanted, in_order));
     }
-    printf("timers, %.0e on %.0e keys, %-8s register %5.1f ns + fire %5.1f ns = %5.1f ns; a bare heap %5.1f ns; %.1f bytes\n",
-           (double)wanted, (double)keys, in_order ? "in order" : "random", registering, firing, registering + firing, heap,
-           bytes);
+    printf(
+        "timers, %.0e on %.0e keys, %-8s register %5.1f ns + fire %5.1f ns = %5.1f ns; a bare heap %5.1f ns; "
+        "%.1f bytes\n",
+        (double)wanted, (double)keys, in_order ? "in order" : "random", registering, firing, registering + firing, heap,
+        bytes);
 }
 
 int main(int argc, char **argv)
@@ -224,9 +227,10 @@ int main(int argc, char **argv)
         for (int prefetch = 0; prefetch < 2; prefetch++) {
             double ns = sum_over_keys(keys, 20000000, prefetch, &bytes);
             printf("find + add, %8llu keys, %-14s %5.1f ns, %.1f bytes per key over key and value\n",
-                   (unsigned long long)keys, prefetch ? "prefetching" : "no prefetching", ns, bytes - 16);
+                (unsigned long long)keys, prefetch ? "prefetching" : "no prefetching", ns, bytes - 16);
         }
-        printf("fl_value,   %8llu keys, as operators do %5.1f ns\n", (unsigned long long)keys, value_state(keys, 20000000));
+        printf("fl_value,   %8llu keys, as operators do %5.1f ns\n", (unsigned long long)keys,
+            value_state(keys, 20000000));
     }
     for (uint64_t timers = 1000000; timed && timers <= 10000000; timers *= 10) {
         for (int in_order = 0; in_order < 2; in_order++)

@@ -32,7 +32,8 @@ static void note_failure(void *owner, fl_status status, const char *text)
         snprintf(f->failure, sizeof f->failure, "%s", text);
 }
 
-static inline void fixture_init(fixture *f, const fl_type *key_type, fl_state *const *states, size_t count, bool with_timers)
+static inline void fixture_init(
+    fixture *f, const fl_type *key_type, fl_state *const *states, size_t count, bool with_timers)
 {
     memset(f, 0, sizeof *f);
     fl__memory_init(&f->account, "test", NULL, 0);
@@ -52,7 +53,7 @@ static inline void fixture_init(fixture *f, const fl_type *key_type, fl_state *c
     f->function.keyed = f->keyed;
     if (with_timers)
         f->timers = f->function.timers = fl__timers_new(&f->account, f->keyed);
-    f->ctx = (fl_context){.function = &f->function, .state_offsets = f->keyed->offsets, .max_parallelism = 128};
+    f->ctx = (fl_context){ .function = &f->function, .state_offsets = f->keyed->offsets, .max_parallelism = 128 };
 }
 
 static inline void fixture_release(fixture *f)
@@ -85,7 +86,6 @@ static inline void leave_call(fixture *f)
 }
 
 /* The same around a block: CALL(&f, 7) { … } */
-#define CALL(f, k)                                                                                                     \
-    for (int64_t key_ = (k), once_ = (enter_call((f), &key_), 1); once_; once_ = (leave_call(f), 0))
+#define CALL(f, k) for (int64_t key_ = (k), once_ = (enter_call((f), &key_), 1); once_; once_ = (leave_call(f), 0))
 
 #endif

@@ -20,20 +20,20 @@ fl_stream *fl__process(fl_stream *in, fl_function f, const fl_type *out, const f
 }
 
 static fl_stream *connected(fl_stream *in, const char *call, const char *name, fl_function f1, fl_function f2,
-                            const fl_type *out, const fl_options *options)
+    const fl_type *out, const fl_options *options)
 {
     if (fl__stream_failed(in))
         return in;
     if (in->kind != FL__STREAM_CONNECTED)
         return fl__stream_error(in->env, options->where, "%s needs connected streams: put fl_connect before it", call);
     if (!f1 || !f2)
-        return fl__stream_error(in->env, options->where, "%s: the function for the %s stream is NULL", call,
-                                f1 ? "second" : "first");
+        return fl__stream_error(
+            in->env, options->where, "%s: the function for the %s stream is NULL", call, f1 ? "second" : "first");
     bool keyed1 = in->parts[0]->kind == FL__STREAM_KEYED, keyed2 = in->parts[1]->kind == FL__STREAM_KEYED;
     if (keyed1 != keyed2 && (options->states[0] || options->on_timer))
         return fl__stream_error(in->env, options->where,
-                                "%s with state or timers: only the %s stream is keyed; both must be keyed, by the same type",
-                                call, keyed1 ? "first" : "second");
+            "%s with state or timers: only the %s stream is keyed; both must be keyed, by the same type", call,
+            keyed1 ? "first" : "second");
     bool is_keyed = keyed1 && keyed2;
     if (!is_keyed && !fl__stream_may_have_state(in, call, options))
         return in;

@@ -1,6 +1,6 @@
-/* Process functions with one and two inputs, keyed or not. A keyed one brings key, state and timers: for each record the
- * key is set (stores only), the function called, and what it changed settled. Keys are looked up by the first access to
- * state; when there are many, index and entry of the records ahead are prefetched by their hashes. */
+/* Process functions with one and two inputs, keyed or not. A keyed one brings key, state and timers: for each record
+ * the key is set (stores only), the function called, and what it changed settled. Keys are looked up by the first
+ * access to state; when there are many, index and entry of the records ahead are prefetched by their hashes. */
 #include "operators/process.h"
 
 #include "state/timers.h"
@@ -45,15 +45,15 @@ static fl_status open(fl__operator *op, fl_error *error)
     if (spec->state_count == 0 && !spec->on_timer)
         return FL_OK;
     fl_status status = fl__keyed_new(&self->keyed,
-                                     &(fl__keyed_options){
-                                         .memory = &op->memory,
-                                         .key = spec->key[0],
-                                         .states = spec->states,
-                                         .state_count = spec->state_count,
-                                         .with_timers = spec->on_timer != NULL,
-                                         .max_parallelism = (uint32_t)op->ctx.max_parallelism,
-                                     },
-                                     error);
+        &(fl__keyed_options){
+            .memory = &op->memory,
+            .key = spec->key[0],
+            .states = spec->states,
+            .state_count = spec->state_count,
+            .with_timers = spec->on_timer != NULL,
+            .max_parallelism = (uint32_t)op->ctx.max_parallelism,
+        },
+        error);
     if (status != FL_OK)
         return status;
     if (spec->on_timer)
@@ -96,8 +96,8 @@ static void set_next_timer(process_operator *self)
 }
 
 /* is_filter and has_state are constants in the callers. */
-static inline __attribute__((always_inline)) void call_each(process_operator *self, unsigned input,
-                                                            const fl__batch *batch, bool is_filter, bool has_state)
+static inline __attribute__((always_inline)) void call_each(
+    process_operator *self, unsigned input, const fl__batch *batch, bool is_filter, bool has_state)
 {
     fl__operator *op = &self->op;
     fl__keyed *keyed = self->keyed;
@@ -164,7 +164,7 @@ static fl_status fire(process_operator *self, fl__time_domain domain, fl_time li
 {
     fl__operator *op = &self->op;
     fl_context *ctx = &op->ctx;
-    fl_timer timer = {.is_processing_time = domain == FL__PROCESSING_TIME};
+    fl_timer timer = { .is_processing_time = domain == FL__PROCESSING_TIME };
     fl_status status = FL_OK;
     while (!op->task->failed) {
         if (fl__output_blocked(op)) {
@@ -212,10 +212,10 @@ static fl_status timers(fl__operator *op, fl_time now)
     .size = sizeof(process_operator), .is_keyed = true, .open = open, .watermark = watermark, .timers = timers,        \
     .close = close
 
-const fl__operator_class fl__process_class = {.kind = "Process", .size = sizeof(fl__operator), .process = process};
-const fl__operator_class fl__co_class = {.kind = "Co-Process", .size = sizeof(fl__operator), .process = process};
-const fl__operator_class fl__keyed_process_class = {.kind = "KeyedProcess", .process = process_keyed, KEYED};
-const fl__operator_class fl__keyed_co_class = {.kind = "Co-Keyed Process", .process = process_keyed, KEYED};
-const fl__operator_class fl__keyed_map_class = {.kind = "Map", .process = process_keyed, KEYED};
-const fl__operator_class fl__keyed_flat_map_class = {.kind = "Flat Map", .process = process_keyed, KEYED};
-const fl__operator_class fl__keyed_filter_class = {.kind = "Filter", .process = filter_keyed, KEYED};
+const fl__operator_class fl__process_class = { .kind = "Process", .size = sizeof(fl__operator), .process = process };
+const fl__operator_class fl__co_class = { .kind = "Co-Process", .size = sizeof(fl__operator), .process = process };
+const fl__operator_class fl__keyed_process_class = { .kind = "KeyedProcess", .process = process_keyed, KEYED };
+const fl__operator_class fl__keyed_co_class = { .kind = "Co-Keyed Process", .process = process_keyed, KEYED };
+const fl__operator_class fl__keyed_map_class = { .kind = "Map", .process = process_keyed, KEYED };
+const fl__operator_class fl__keyed_flat_map_class = { .kind = "Flat Map", .process = process_keyed, KEYED };
+const fl__operator_class fl__keyed_filter_class = { .kind = "Filter", .process = filter_keyed, KEYED };

@@ -5,9 +5,10 @@
 
 /* ---- the function behind a context ---- */
 
-void fl__function_init(fl__function *function, void *owner, void (*fail)(void *owner, fl_status status, const char *text))
+void fl__function_init(
+    fl__function *function, void *owner, void (*fail)(void *owner, fl_status status, const char *text))
 {
-    *function = (fl__function){.owner = owner, .fail = fail};
+    *function = (fl__function){ .owner = owner, .fail = fail };
 }
 
 void fl__function_release(fl__function *function)
@@ -46,7 +47,7 @@ void *fl__function_scratch(fl_context *ctx, size_t size)
 
 static const char *kind_name(fl_state_kind kind)
 {
-    static const char *const names[] = {"value", "list", "map", "reducing", "aggregating"};
+    static const char *const names[] = { "value", "list", "map", "reducing", "aggregating" };
     return (unsigned)kind < sizeof names / sizeof names[0] ? names[kind] : "unknown";
 }
 
@@ -58,20 +59,18 @@ const fl__keyed_state *fl__keyed_state_failed(fl_context *ctx, const fl_state *s
     if (keyed && id < keyed->id_count && keyed->offsets[id]) {
         if (!ctx->key)
             fl__function_fail(ctx, FL_ERROR_USER,
-                              "%s of state \"%s\" outside a record or timer: there is no current key (open and close "
-                              "cannot use keyed state)",
-                              call, name);
+                "%s of state \"%s\" outside a record or timer: there is no current key (open and close "
+                "cannot use keyed state)",
+                call, name);
         else
-            fl__function_fail(ctx, FL_ERROR_USER, "%s does not work on state \"%s\", which is a %s state",
-                              call, name, kind_name(state->kind));
+            fl__function_fail(ctx, FL_ERROR_USER, "%s does not work on state \"%s\", which is a %s state", call, name,
+                kind_name(state->kind));
     } else if (!keyed && !ctx->key) {
         fl__function_fail(ctx, FL_ERROR_USER,
-                          "%s of state \"%s\", but the stream is not keyed: keyed state works behind fl_key_by only",
-                          call, name);
+            "%s of state \"%s\", but the stream is not keyed: keyed state works behind fl_key_by only", call, name);
     } else {
         fl__function_fail(ctx, FL_ERROR_USER,
-                          "%s of state \"%s\", which the operator does not declare: add it to .states = {&…}",
-                          call, name);
+            "%s of state \"%s\", which the operator does not declare: add it to .states = {&…}", call, name);
     }
     return NULL;
 }
@@ -100,31 +99,32 @@ static fl_status check_state(const fl__keyed_options *options, size_t i, fl_erro
             return fl__error_set(error, FL_ERROR_INVALID, "state \"%s\" is listed twice in .states", fl__state_name(s));
         if (strcmp(fl__state_name(options->states[j]), fl__state_name(s)) == 0)
             return fl__error_set(error, FL_ERROR_INVALID,
-                                 "two states are named \"%s\": give one another .name; names are what state is found "
-                                 "by after a restore",
-                                 fl__state_name(s));
+                "two states are named \"%s\": give one another .name; names are what state is found "
+                "by after a restore",
+                fl__state_name(s));
     }
     if (s->kind == FL_STATE_REDUCING && !s->reduce)
-        return fl__error_set(error, FL_ERROR_INVALID, "reducing state \"%s\" has no reduce function", fl__state_name(s));
+        return fl__error_set(
+            error, FL_ERROR_INVALID, "reducing state \"%s\" has no reduce function", fl__state_name(s));
     if (s->kind == FL_STATE_AGGREGATING && !(s->aggregate && s->aggregate->add && s->aggregate->get))
-        return fl__error_set(error, FL_ERROR_INVALID, "aggregating state \"%s\" needs an FL_AGGREGATE with .add and .get",
-                             fl__state_name(s));
+        return fl__error_set(error, FL_ERROR_INVALID,
+            "aggregating state \"%s\" needs an FL_AGGREGATE with .add and .get", fl__state_name(s));
     if (s->kind == FL_STATE_AGGREGATING && s->type->size != s->aggregate->acc->size)
         return fl__error_set(error, FL_ERROR_INVALID,
-                             "aggregating state \"%s\" holds %s, but its function's accumulator is %s",
-                             fl__state_name(s), s->type->name, s->aggregate->acc->name);
-    uint32_t align = s->kind == FL_STATE_MAP && s->key_type->align > s->type->align ? s->key_type->align : s->type->align;
+            "aggregating state \"%s\" holds %s, but its function's accumulator is %s", fl__state_name(s), s->type->name,
+            s->aggregate->acc->name);
+    uint32_t align =
+        s->kind == FL_STATE_MAP && s->key_type->align > s->type->align ? s->key_type->align : s->type->align;
     if ((s->kind == FL_STATE_LIST || s->kind == FL_STATE_MAP) && align > 16)
-        return fl__error_set(error, FL_ERROR_INVALID,
-                             "%s state \"%s\": elements aligned to %u bytes; at most 16 work",
-                             kind_name(s->kind), fl__state_name(s), align);
+        return fl__error_set(error, FL_ERROR_INVALID, "%s state \"%s\": elements aligned to %u bytes; at most 16 work",
+            kind_name(s->kind), fl__state_name(s), align);
     return FL_OK;
 }
 
 static fl_status init_state(fl__keyed_state *s, const fl__keyed_options *options, uint32_t i, fl_error *error)
 {
     const fl_state *declared = options->states[i];
-    *s = (fl__keyed_state){.declared = declared, .kind = declared->kind, .bit = UINT32_C(1) << i};
+    *s = (fl__keyed_state){ .declared = declared, .kind = declared->kind, .bit = UINT32_C(1) << i };
     fl__layout_init(&s->layout, declared->type);
     s->is_flat = s->layout.is_flat;
     s->size = declared->type->size;
@@ -161,8 +161,8 @@ static uint32_t align_of(const fl__keyed_state *s)
  * through an old pointer. */
 static uint64_t lay_out(fl__keyed *keyed, uint32_t key_size, uint32_t key_align, bool with_timers)
 {
-    uint32_t *words[2] = {&keyed->present_offset, &keyed->timers_offset};
-    bool wanted[2] = {keyed->state_count != 1 || with_timers, with_timers};
+    uint32_t *words[2] = { &keyed->present_offset, &keyed->timers_offset };
+    bool wanted[2] = { keyed->state_count != 1 || with_timers, with_timers };
     uint64_t size = key_size < 4 ? 4 : key_size;
     uint32_t widest = key_align > 8 ? key_align : 8;
     for (uint32_t align = 64; align; align /= 2) {
@@ -217,7 +217,8 @@ fl_status fl__keyed_new(fl__keyed **out, const fl__keyed_options *options, fl_er
     fl_assert(options->key && options->max_parallelism > 0);
     *out = NULL;
     if (options->state_count >= FL__STATES_MAX)
-        return fl__error_set(error, FL_ERROR_INVALID, "%zu states; an operator can have %d", options->state_count, FL__STATES_MAX - 1);
+        return fl__error_set(
+            error, FL_ERROR_INVALID, "%zu states; an operator can have %d", options->state_count, FL__STATES_MAX - 1);
     for (size_t i = 0; i < options->state_count; i++) {
         fl_status status = check_state(options, i, error);
         if (status != FL_OK)
@@ -241,7 +242,7 @@ fl_status fl__keyed_new(fl__keyed **out, const fl__keyed_options *options, fl_er
         size = lay_out(keyed, options->key->size, options->key->type->align, options->with_timers);
         if (size >= FL__ENTRY_SIZE_MAX)
             status = fl__error_set(error, FL_ERROR_LIMIT, "its states take %llu bytes per key; %d at most",
-                                   (unsigned long long)size, FL__ENTRY_SIZE_MAX - 1);
+                (unsigned long long)size, FL__ENTRY_SIZE_MAX - 1);
     }
     if (status != FL_OK) {
         fl__keyed_free(keyed);
@@ -376,7 +377,8 @@ static fl__touched *find_touched(const fl__keyed *keyed, uint32_t state, uint32_
         }
         return NULL;
     }
-    for (uint32_t i = touched_home(keyed, state, cell); keyed->touched_index[i]; i = (i + 1) & (keyed->touched_slots - 1)) {
+    for (uint32_t i = touched_home(keyed, state, cell); keyed->touched_index[i];
+         i = (i + 1) & (keyed->touched_slots - 1)) {
         fl__touched *t = &keyed->touched[keyed->touched_index[i] - 1];
         if (t->cell == cell && t->state == state)
             return t;
@@ -388,7 +390,7 @@ static void add_touched(fl__keyed *keyed, uint32_t state, uint32_t cell, uint32_
 {
     if (keyed->touched_count == keyed->touched_capacity)
         grow_array(keyed->memory, (void **)&keyed->touched, &keyed->touched_capacity, sizeof *keyed->touched);
-    keyed->touched[keyed->touched_count++] = (fl__touched){state, cell, old};
+    keyed->touched[keyed->touched_count++] = (fl__touched){ state, cell, old };
     keyed->is_unsettled = true;
     if (keyed->touched_count <= TOUCHED_LINEAR)
         return;
@@ -431,13 +433,13 @@ static void add_garbage(fl__keyed *keyed, fl__garbage garbage)
 void fl__keyed_discard_pieces(fl__keyed *keyed, const fl__layout *layout, const void *value)
 {
     if (!layout->is_flat)
-        add_garbage(keyed, (fl__garbage){.layout = layout, .old = keep_old(keyed, value, layout->row_size)});
+        add_garbage(keyed, (fl__garbage){ .layout = layout, .old = keep_old(keyed, value, layout->row_size) });
 }
 
 void fl__keyed_discard_memory(fl__keyed *keyed, void *p, size_t size)
 {
     if (p)
-        add_garbage(keyed, (fl__garbage){.p = p, .size = size});
+        add_garbage(keyed, (fl__garbage){ .p = p, .size = size });
 }
 
 void fl__keyed_discard(fl__keyed *keyed, const fl__keyed_state *s, uint32_t cell, const void *value)
@@ -446,7 +448,7 @@ void fl__keyed_discard(fl__keyed *keyed, const fl__keyed_state *s, uint32_t cell
         return;
     fl__touched *t = find_touched(keyed, state_index(keyed, s), cell);
     if (t) {
-        add_garbage(keyed, (fl__garbage){.layout = &s->layout, .old = t->old});
+        add_garbage(keyed, (fl__garbage){ .layout = &s->layout, .old = t->old });
         t->cell = t->state = CELL_DEAD;
     } else {
         fl__keyed_discard_pieces(keyed, &s->layout, value);
@@ -491,7 +493,8 @@ static void settle_values(fl__keyed *keyed, const fl_context *ctx)
     }
     if (changed == 1 && keyed->garbage_count == 0) {
         const fl__touched *t = &keyed->touched[last];
-        fl__value_settle(&keyed->states[t->state].layout, touched_value(keyed, ctx, t), keyed->old + t->old, keyed->heap);
+        fl__value_settle(
+            &keyed->states[t->state].layout, touched_value(keyed, ctx, t), keyed->old + t->old, keyed->heap);
         return;
     }
     for (uint32_t i = 0; changed && i < keyed->touched_count; i++) {
@@ -500,7 +503,7 @@ static void settle_values(fl__keyed *keyed, const fl_context *ctx)
             continue;
         const fl__layout *layout = &keyed->states[t->state].layout;
         fl__value_own(layout, touched_value(keyed, ctx, t), keyed->heap);
-        add_garbage(keyed, (fl__garbage){.layout = layout, .old = t->old});
+        add_garbage(keyed, (fl__garbage){ .layout = layout, .old = t->old });
     }
 }
 
@@ -604,7 +607,7 @@ void fl__state_add(fl_context *ctx, fl_state *state, const void *in, size_t size
     const fl_type *type = s->kind == FL_STATE_REDUCING ? state->type : state->aggregate->in;
     if (FL_UNLIKELY(size != type->size)) {
         fl__function_fail(ctx, FL_ERROR_USER, "fl_add to state \"%s\" with %zu bytes; it takes a %s of %u",
-                          fl__state_name(state), size, type->name, type->size);
+            fl__state_name(state), size, type->name, type->size);
         return;
     }
     fl__keyed *keyed = ctx->function->keyed;
@@ -631,7 +634,7 @@ bool fl__state_get(fl_context *ctx, fl_state *state, void *out, size_t size)
     const fl_type *type = s->kind == FL_STATE_REDUCING ? state->type : state->aggregate->out;
     if (FL_UNLIKELY(size != type->size)) {
         fl__function_fail(ctx, FL_ERROR_USER, "fl_get of state \"%s\" into %zu bytes; it gives a %s of %u",
-                          fl__state_name(state), size, type->name, type->size);
+            fl__state_name(state), size, type->name, type->size);
         return false;
     }
     const char *value = fl__keyed_peek(ctx->function->keyed, ctx, s);
@@ -677,7 +680,7 @@ size_t fl__keyed_read_list(const fl__keyed *keyed, const fl__keyed_entry *entry,
 }
 
 bool fl__keyed_read_map(const fl__keyed *keyed, const fl__keyed_entry *entry, uint32_t state, size_t *cursor,
-                        const void **key, const void **value)
+    const void **key, const void **value)
 {
     const fl__map_handle *map = fl__keyed_read_value(keyed, entry, state);
     if (!map || *cursor >= map->count)

@@ -2,11 +2,11 @@
  *
  *   entry: | key | (present u32) | (timers u32) | state | state | …      offsets: fl__keyed_state.offset
  *
- * Value, reducing and aggregating states lie in the entry as they are; a list or a map has a handle of 16 bytes there and
- * its elements in the heap. Bit i of present says whether state i has content. An operator with a single state and no
- * timers has no present word: its entry exists exactly while the state has content. The timers word, laid out only for
- * operators with timers, counts the records of the timer queues that name this entry. An entry with nothing present and
- * no timers is removed.
+ * Value, reducing and aggregating states lie in the entry as they are; a list or a map has a handle of 16 bytes there
+ * and its elements in the heap. Bit i of present says whether state i has content. An operator with a single state and
+ * no timers has no present word: its entry exists exactly while the state has content. The timers word, laid out only
+ * for operators with timers, counts the records of the timer queues that name this entry. An entry with nothing
+ * present and no timers is removed.
  *
  * One call of a user function:
  *
@@ -15,8 +15,8 @@
  * The entry is looked up at the first access (ctx->entry) and made at the first that changes something.
  *
  * Lifetime. A user function may assign a string from anywhere to a state's value. Values with pointers that were handed
- * out for writing are logged with their bytes of before; when the call ends, what changed is copied into the heap (all of
- * it) before anything old is freed: values may have taken strings from each other, from cleared states, from removed
+ * out for writing are logged with their bytes of before; when the call ends, what changed is copied into the heap (all
+ * of it) before anything old is freed: values may have taken strings from each other, from cleared states, from removed
  * elements. Memory taken out of use during a call is therefore only noted (garbage) and freed when the call ends.
  *
  * Snapshots (to come) claim pages: every change goes through fl__table_touch first; fl__keyed_next and fl__keyed_read_…
@@ -38,13 +38,14 @@ typedef struct fl__function {
     fl__keyed *keyed;   /* NULL: the operator has no keyed state */
     fl__timers *timers; /* NULL: none */
     void *owner;
-    void (*fail)(void *owner, fl_status status, const char *text); /* fails the task, naming the operator; the first failure counts */
-    void *scratch;      /* what calls that failed give the user to write to; zeroed */
+    void (*fail)(void *owner, fl_status status,
+        const char *text); /* fails the task, naming the operator; the first failure counts */
+    void *scratch;         /* what calls that failed give the user to write to; zeroed */
     size_t scratch_size;
 } fl__function;
 
-void fl__function_init(fl__function *function, void *owner,
-                       void (*fail)(void *owner, fl_status status, const char *text));
+void fl__function_init(
+    fl__function *function, void *owner, void (*fail)(void *owner, fl_status status, const char *text));
 void fl__function_release(fl__function *function);
 /* Fails the task of the function that got this context. */
 void fl__function_fail(const fl_context *ctx, fl_status status, const char *format, ...) FL_PRINTF(3, 4);
@@ -59,11 +60,11 @@ static inline const char *fl__state_name(const fl_state *state)
 typedef struct fl__keyed_state {
     const fl_state *declared;
     fl_state_kind kind;
-    uint32_t offset;    /* in the entry */
-    uint32_t size;      /* in the entry */
-    uint32_t bit;       /* of the present word */
-    bool is_flat;       /* value, element or accumulator without pointers */
-    fl__layout layout;  /* of it */
+    uint32_t offset;   /* in the entry */
+    uint32_t size;     /* in the entry */
+    uint32_t bit;      /* of the present word */
+    bool is_flat;      /* value, element or accumulator without pointers */
+    fl__layout layout; /* of it */
     /* maps */
     fl__key map_key;
     fl__layout map_key_layout;
@@ -76,7 +77,8 @@ typedef struct fl__touched {
     uint32_t old; /* its bytes before: offset in keyed->old */
 } fl__touched;
 
-/* Taken out of use during this call. layout NULL: memory p of the heap; else a value whose pieces go, its bytes at old. */
+/* Taken out of use during this call. layout NULL: memory p of the heap; else a value whose pieces go, its bytes at
+ * old. */
 typedef struct fl__garbage {
     const fl__layout *layout;
     void *p;
@@ -86,13 +88,13 @@ typedef struct fl__garbage {
 struct fl__keyed {
     fl__table table;
     fl__memory *memory;
-    fl__heap *heap;   /* of the values; NULL when all are flat */
-    uint64_t hash;    /* of the current key, while it is not looked up */
-    uint32_t ref;     /* of the current entry, during a call that has looked it up; else FL__NO_REF */
+    fl__heap *heap; /* of the values; NULL when all are flat */
+    uint64_t hash;  /* of the current key, while it is not looked up */
+    uint32_t ref;   /* of the current entry, during a call that has looked it up; else FL__NO_REF */
     uint32_t present_offset, timers_offset; /* FL__NO_OFFSET: not laid out */
-    bool is_unsettled; /* the call's end has something to do */
+    bool is_unsettled;                      /* the call's end has something to do */
     bool maybe_empty;
-    bool is_gone;      /* without a present word: the current entry's state has no content; the call's end removes it */
+    bool is_gone; /* without a present word: the current entry's state has no content; the call's end removes it */
     uint32_t id_count, *offsets; /* by fl_state.id: (index + 1) << 26 | offset; 0: not one of these */
     uint32_t state_count;
     fl__keyed_state *states;
@@ -115,8 +117,8 @@ typedef struct fl__keyed_options {
     uint32_t max_parallelism;
 } fl__keyed_options;
 
-/* FL_ERROR_INVALID: a state listed twice, two of one name, a map whose key cannot be hashed, a missing function, more than
- * FL__STATES_MAX: the text names the state. Gives every state its process-wide id. Any thread. */
+/* FL_ERROR_INVALID: a state listed twice, two of one name, a map whose key cannot be hashed, a missing function, more
+ * than FL__STATES_MAX: the text names the state. Gives every state its process-wide id. Any thread. */
 fl_status fl__keyed_new(fl__keyed **keyed, const fl__keyed_options *options, fl_error *error) FL_MUST_USE;
 void fl__keyed_free(fl__keyed *keyed); /* NULL: nothing */
 
@@ -172,6 +174,6 @@ const void *fl__keyed_read_value(const fl__keyed *keyed, const fl__keyed_entry *
 size_t fl__keyed_read_list(const fl__keyed *keyed, const fl__keyed_entry *entry, uint32_t state, const void **elements);
 /* size_t c = 0; while (fl__keyed_read_map(…, &c, &key, &value)) … */
 bool fl__keyed_read_map(const fl__keyed *keyed, const fl__keyed_entry *entry, uint32_t state, size_t *cursor,
-                        const void **key, const void **value);
+    const void **key, const void **value);
 
 #endif

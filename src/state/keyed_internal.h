@@ -21,8 +21,8 @@ enum { FL__ID_SHIFT = 26, FL__ENTRY_SIZE_MAX = 1 << FL__ID_SHIFT };
 
 /* The laid-out state behind a public call, or NULL after failing the task: not keyed, not listed, another kind. */
 const fl__keyed_state *fl__keyed_state_failed(fl_context *ctx, const fl_state *state, const char *call);
-static inline const fl__keyed_state *fl__keyed_find_state(fl_context *ctx, const fl_state *state, unsigned kinds,
-                                                          const char *call)
+static inline const fl__keyed_state *fl__keyed_find_state(
+    fl_context *ctx, const fl_state *state, unsigned kinds, const char *call)
 {
     uint32_t id = __atomic_load_n(&state->id, __ATOMIC_RELAXED);
     if (FL_LIKELY(ctx->function && ctx->function->keyed && ctx->key)) {

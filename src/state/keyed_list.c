@@ -10,8 +10,8 @@ static bool size_is_right(fl_context *ctx, const fl_state *state, size_t size, c
 {
     if (FL_LIKELY(size == state->type->size))
         return true;
-    fl__function_fail(ctx, FL_ERROR_USER, "%s to state \"%s\" with elements of %zu bytes; it holds %s of %u",
-                      call, fl__state_name(state), size, state->type->name, state->type->size);
+    fl__function_fail(ctx, FL_ERROR_USER, "%s to state \"%s\" with elements of %zu bytes; it holds %s of %u", call,
+        fl__state_name(state), size, state->type->name, state->type->size);
     return false;
 }
 
@@ -72,7 +72,7 @@ void fl__list_update(fl_context *ctx, fl_state *state, const void *elements, siz
     bool is_new;
     fl__list_handle *list = (fl__list_handle *)(void *)fl__keyed_ensure(keyed, ctx, s, &is_new);
     /* the new elements may be old ones: all are copied before those become garbage */
-    fl__list_handle fresh = {fl__heap_alloc(keyed->heap, count * size), (uint32_t)count, (uint32_t)count};
+    fl__list_handle fresh = { fl__heap_alloc(keyed->heap, count * size), (uint32_t)count, (uint32_t)count };
     memcpy(fresh.data, elements, count * size);
     for (uint32_t i = 0; !s->is_flat && i < fresh.count; i++)
         fl__value_own(&s->layout, element_at(s, &fresh, i), keyed->heap);
@@ -88,8 +88,8 @@ void *fl__list_at(fl_context *ctx, fl_state *state, size_t i)
     fl__keyed *keyed = ctx->function->keyed;
     fl__list_handle *list = (fl__list_handle *)(void *)fl__keyed_change(keyed, ctx, s);
     if (FL_UNLIKELY(!list || i >= list->count)) {
-        fl__function_fail(ctx, FL_ERROR_USER, "fl_list_at %zu of state \"%s\", which has %u elements",
-                          i, fl__state_name(state), list ? list->count : 0);
+        fl__function_fail(ctx, FL_ERROR_USER, "fl_list_at %zu of state \"%s\", which has %u elements", i,
+            fl__state_name(state), list ? list->count : 0);
         return fl__function_scratch(ctx, state->type->size);
     }
     char *element = element_at(s, list, i);
@@ -101,6 +101,7 @@ void *fl__list_at(fl_context *ctx, fl_state *state, size_t i)
 size_t fl__list_count(fl_context *ctx, fl_state *state)
 {
     const fl__keyed_state *s = find_list(ctx, state, "fl_list_count");
-    const fl__list_handle *list = s ? (const fl__list_handle *)(const void *)fl__keyed_peek(ctx->function->keyed, ctx, s) : NULL;
+    const fl__list_handle *list =
+        s ? (const fl__list_handle *)(const void *)fl__keyed_peek(ctx->function->keyed, ctx, s) : NULL;
     return list ? list->count : 0;
 }

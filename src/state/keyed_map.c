@@ -1,7 +1,8 @@
-/* Map state: dense cells (key, value) in the order of insertion, the last one moving into the place of a removed one. Up
- * to 8 cells are searched one after the other; more have an index behind them:
+/* Map state: dense cells (key, value) in the order of insertion, the last one moving into the place of a removed one.
+ * Up to 8 cells are searched one after the other; more have an index behind them:
  *
- *   | cell 0 | cell 1 | … capacity | slot u32 × slots |       slot: cell + 1; 0: empty; home = low bits of the key's hash */
+ *   | cell 0 | cell 1 | … capacity | slot u32 × slots |       slot: cell + 1; 0: empty; home = low bits of the key's
+ * hash */
 #include "state/keyed_internal.h"
 
 enum { MAP_LINEAR = 8, MAP_FIRST = 2 };
@@ -66,7 +67,7 @@ static void add_to_index(const fl__keyed_state *s, const fl__map_handle *map, ui
 static void grow(fl__keyed *keyed, const fl__keyed_state *s, fl__map_handle *map)
 {
     fl_assert(map->slots < UINT32_C(1) << 31);
-    fl__map_handle grown = {.count = map->count, .slots = map->slots ? map->slots * 2 : MAP_FIRST};
+    fl__map_handle grown = { .count = map->count, .slots = map->slots ? map->slots * 2 : MAP_FIRST };
     grown.cells = fl__heap_alloc(keyed->heap, bytes_of(s, grown.slots));
     if (map->count)
         memcpy(grown.cells, map->cells, (size_t)map->count * s->cell_size);
@@ -119,8 +120,8 @@ static const fl__keyed_state *find_map(fl_context *ctx, const fl_state *state, s
 {
     const fl__keyed_state *s = fl__keyed_find_state(ctx, state, 1u << FL_STATE_MAP, call);
     if (s && FL_UNLIKELY(key_size != s->map_key.size)) {
-        fl__function_fail(ctx, FL_ERROR_USER, "%s of state \"%s\" with a key of %zu bytes; its keys are %s of %u",
-                          call, fl__state_name(state), key_size, state->key_type->name, s->map_key.size);
+        fl__function_fail(ctx, FL_ERROR_USER, "%s of state \"%s\" with a key of %zu bytes; its keys are %s of %u", call,
+            fl__state_name(state), key_size, state->key_type->name, s->map_key.size);
         return NULL;
     }
     return s;
@@ -150,7 +151,7 @@ void fl__map_put(fl_context *ctx, fl_state *state, const void *key, size_t key_s
         return;
     if (FL_UNLIKELY(size != state->type->size)) {
         fl__function_fail(ctx, FL_ERROR_USER, "fl_map_put to state \"%s\" with a value of %zu bytes; it holds %s of %u",
-                          fl__state_name(state), size, state->type->name, state->type->size);
+            fl__state_name(state), size, state->type->name, state->type->size);
         return;
     }
     fl__keyed *keyed = ctx->function->keyed;
@@ -211,7 +212,8 @@ bool fl__map_remove(fl_context *ctx, fl_state *state, const void *key, size_t ke
 size_t fl__map_count(fl_context *ctx, fl_state *state)
 {
     const fl__keyed_state *s = fl__keyed_find_state(ctx, state, 1u << FL_STATE_MAP, "fl_map_count");
-    const fl__map_handle *map = s ? (const fl__map_handle *)(const void *)fl__keyed_peek(ctx->function->keyed, ctx, s) : NULL;
+    const fl__map_handle *map =
+        s ? (const fl__map_handle *)(const void *)fl__keyed_peek(ctx->function->keyed, ctx, s) : NULL;
     return map ? map->count : 0;
 }
 

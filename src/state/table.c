@@ -15,10 +15,10 @@ enum {
     HUGE_FROM = 8, /* chunks are huge pages when the table has this many times as much already */
 };
 
-/* A small index is kept at most a quarter full: that halves mispredicted probes, and what it takes is little. For a large
- * one memory counts: over key and value it is bounded by three shares: the index, at most 13/16 and so at least 13/32
- * full (9.8 to 19.7 bytes a key); pages, which grow by a quarter; chunks, which grow by a sixteenth of all there is, or by
- * huge pages once these are an eighth of it. Doubling pages and chunks took 47 bytes a key at 1e5 keys. */
+/* A small index is kept at most a quarter full: that halves mispredicted probes, and what it takes is little. For a
+ * large one memory counts: over key and value it is bounded by three shares: the index, at most 13/16 and so at least
+ * 13/32 full (9.8 to 19.7 bytes a key); pages, which grow by a quarter; chunks, which grow by a sixteenth of all there
+ * is, or by huge pages once these are an eighth of it. Doubling pages and chunks took 47 bytes a key at 1e5 keys. */
 static uint64_t slots_used_max(uint64_t slots)
 {
     return slots <= SLOTS_SMALL ? slots / 4 : slots / 16 * 13;
@@ -30,7 +30,8 @@ typedef struct fl__table_chunk {
     _Alignas(64) char data[];
 } fl__table_chunk;
 
-/* Large memory is aligned to huge pages and asks for them: at a million keys half of the probe's time were TLB misses. */
+/* Large memory is aligned to huge pages and asks for them: at a million keys half of the
+ * probe's time were TLB misses. */
 static void *alloc_large(fl__memory *memory, size_t size)
 {
     if (size < HUGE_PAGE)
@@ -61,7 +62,9 @@ void fl__table_init(fl__table *table, fl__memory *memory, const fl__key *key, ui
         .group_count = max_parallelism ? max_parallelism : 1,
     };
     uint32_t max = PAGE_BYTES / table->entry_size;
-    table->page_entries_max = max > PAGE_ENTRIES_MAX ? PAGE_ENTRIES_MAX : max < PAGE_ENTRIES_FIRST ? PAGE_ENTRIES_FIRST : max;
+    if (max < PAGE_ENTRIES_FIRST)
+        max = PAGE_ENTRIES_FIRST;
+    table->page_entries_max = max > PAGE_ENTRIES_MAX ? PAGE_ENTRIES_MAX : max;
     table->slot_bits = 32 - (uint32_t)__builtin_clz(table->page_entries_max - 1);
     table->groups = fl__alloc_zero(memory, table->group_count * sizeof *table->groups);
     uint64_t slots = SLOTS_MIN;

@@ -3,12 +3,13 @@
  *   index: one u64 per slot, open addressing, linear probing, at most 13/16 full
  *          | low 32 bits of the hash | reference + 1 (0: empty) |
  *   reference: page number << slot_bits | slot in the page
- *   page: entries one after the other; a page holds entries of one key group only; they grow from 8 entries up to 16 KiB
+ *   page: entries one after the other; a page holds entries of one key group only; they grow from
+ *         8 entries up to 16 KiB
  *
- * Position and tag are both taken from the hash's low half (its upper half chose key group and subtask), so that growing
- * the index touches no entry. Entries never move: pointers to them hold until the entry is removed. Within an entry the
- * key comes at key_offset, the rest is the user's: zeroed when the entry is made. Removed entries are reused; until then
- * their first 4 bytes link them.
+ * Position and tag are both taken from the hash's low half (its upper half chose key group and subtask), so that
+ * growing the index touches no entry. Entries never move: pointers to them hold until the entry is removed. Within an
+ * entry the key comes at key_offset, the rest is the user's: zeroed when the entry is made. Removed entries are
+ * reused; until then their first 4 bytes link them.
  *
  * Pages are the unit of snapshots: fl__table_page gives each with its key group, `changed` is set when an entry was
  * handed out for writing since it was last cleared (to come: claims, see docs/design).
@@ -97,10 +98,10 @@ static inline void fl__table_prefetch_entry(const fl__table *table, uint64_t has
     }
 }
 /* Look-ups by the block: first the candidates of all rows of a block, whose loads do not wait for each other, then the
- * work on each. candidates[i] is the entry with the first matching tag, marked as changed, its key not compared yet; NULL
- * when there is none: then go through fl__table_find_class, as after a comparison that fails. hashes: of count rows,
- * ahead of them up to `left` in all. Compared with one look-up after the other a keyed sum over 1e3 keys takes a third
- * less, over 1e6 keys two thirds. */
+ * work on each. candidates[i] is the entry with the first matching tag, marked as changed, its key not compared yet;
+ * NULL when there is none: then go through fl__table_find_class, as after a comparison that fails. hashes: of count
+ * rows, ahead of them up to `left` in all. Compared with one look-up after the other a keyed sum over 1e3 keys takes a
+ * third less, over 1e6 keys two thirds. */
 enum { FL__TABLE_BLOCK = 32 };
 static inline __attribute__((always_inline)) void fl__table_candidates(fl__table *table, const uint64_t *hashes,
                                                                        uint32_t count, uint32_t left, bool is_large,
@@ -167,8 +168,8 @@ static inline __attribute__((always_inline)) uint32_t fl__table_find_class(fl__t
     }
 }
 /* The entry, made when missing and marked as changed. */
-static inline __attribute__((always_inline)) char *fl__table_get_class(fl__table *table, fl__key_class class, uint64_t hash,
-                                                                       const void *key, bool *inserted)
+static inline __attribute__((always_inline)) char *fl__table_get_class(fl__table *table, fl__key_class class,
+                                                                       uint64_t hash, const void *key, bool *inserted)
 {
     uint32_t ref = fl__table_find_class(table, class, hash, key, true, inserted);
     table->pages[ref >> table->slot_bits].changed = 1;
@@ -192,14 +193,14 @@ static inline void fl__table_touch(fl__table *table, uint32_t ref)
 /* Removes the entry (its values must have been dropped already); its memory is reused. */
 void fl__table_remove(fl__table *table, uint64_t hash, const void *key);
 
-/* Walks all live entries, in page order: uint64_t c = 0; while ((entry = fl__table_next(t, &c))) … The order depends only
- * on the order of insertions and removals. Inserting during a walk: new entries may or may not come. Removing the entry
- * just returned is allowed. */
+/* Walks all live entries, in page order: uint64_t c = 0; while ((entry = fl__table_next(t, &c))) … The order depends
+ * only on the order of insertions and removals. Inserting during a walk: new entries may or may not come. Removing the
+ * entry just returned is allowed. */
 char *fl__table_next(const fl__table *table, uint64_t *cursor);
 /* The reference of the entry that fl__table_next returned last. */
 uint32_t fl__table_cursor_ref(const fl__table *table, uint64_t cursor);
-/* The same for one key group, its newest page first. *ref (may be NULL) is the entry's reference. Cost: the group's pages
- * only. */
+/* The same for one key group, its newest page first. *ref (may be NULL) is the entry's reference. Cost: the group's
+ * pages only. */
 char *fl__table_next_in_group(const fl__table *table, uint32_t group, uint64_t *cursor, uint32_t *ref);
 
 #endif

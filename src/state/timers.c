@@ -16,8 +16,8 @@ enum {
     HUGE_PAGE = 2 * 1024 * 1024,
 };
 
-/* | time with the sign bit flipped 64 | entry 32 | sequence in fresh 31 | deleted 1 |: compares as an unsigned number. In
- * runs the sequence has no meaning. */
+/* | time with the sign bit flipped 64 | entry 32 | sequence in fresh 31 | deleted 1 |: compares as an unsigned number.
+ * In runs the sequence has no meaning. */
 typedef unsigned __int128 record;
 #define RECORD_END (~(record)0)
 #define LOW_HALF ((record)UINT32_MAX)
@@ -55,8 +55,8 @@ typedef struct cursor {
     const record *next, *end;
 } cursor;
 
-/* The smallest head of up to RUNS_MAX cursors, by a tree of losers: tree[n] is the loser at inner node n. Among records of
- * one timer the higher cursor (the newer run) comes first. */
+/* The smallest head of up to RUNS_MAX cursors, by a tree of losers: tree[n] is the loser at inner node n. Among
+ * records of one timer the higher cursor (the newer run) comes first. */
 typedef struct merge {
     uint32_t leaves; /* a power of two */
     uint32_t winner;
@@ -71,7 +71,7 @@ typedef struct queue {
     fl_time fresh_first; /* lowest time in fresh; FL_TIME_MAX when empty */
     run *runs[RUNS_MAX]; /* oldest first */
     uint32_t run_count;
-    bool is_merged;      /* merge is about the present runs */
+    bool is_merged; /* merge is about the present runs */
     merge merge;
 } queue;
 
@@ -107,7 +107,7 @@ static void merge_start(merge *m, uint32_t count)
     while (m->leaves < count)
         m->leaves *= 2;
     for (uint32_t i = count; i < m->leaves; i++)
-        m->cursors[i] = (cursor){NULL, NULL};
+        m->cursors[i] = (cursor){ NULL, NULL };
     for (uint32_t i = 0; i < m->leaves; i++)
         set_key(m, i);
     m->winner = m->leaves > 1 ? play(m, 1) : 0;
@@ -191,7 +191,7 @@ static void push_run(queue *q, run *r)
 {
     fl_assert(q->run_count < RUNS_MAX);
     q->runs[q->run_count] = r;
-    q->merge.cursors[q->run_count] = (cursor){r->records, r->records + r->count};
+    q->merge.cursors[q->run_count] = (cursor){ r->records, r->records + r->count };
     q->run_count++;
     q->is_merged = false;
 }
@@ -266,7 +266,8 @@ static inline uint32_t digit(record r, unsigned byte)
     return (uint32_t)(r >> (8 * byte)) & 0xff;
 }
 
-/* Byte by byte from the lowest, only those that differ; the sequence needs no sorting, since each pass keeps the order. */
+/* Byte by byte from the lowest, only those that differ; the sequence needs no sorting, since each pass keeps the
+ * order. */
 static void radix_sort(record *a, record *scratch, uint32_t n)
 {
     record differ = 0;
@@ -281,7 +282,7 @@ static void radix_sort(record *a, record *scratch, uint32_t n)
     for (unsigned byte = 4; byte < sizeof(record); byte++) {
         if (!digit(differ, byte))
             continue;
-        uint32_t starts[256] = {0};
+        uint32_t starts[256] = { 0 };
         for (uint32_t i = 0; i < n; i++)
             starts[digit(from[i], byte)]++;
         for (uint32_t d = 0, sum = 0; d < 256; d++) {
@@ -522,13 +523,12 @@ static fl__timers *find_timers(fl_context *ctx, const char *call)
         return f->timers;
     if (f && f->timers)
         fl__function_fail(ctx, FL_ERROR_USER,
-                          "%s outside a record or timer: there is no current key (open and close cannot use timers)",
-                          call);
+            "%s outside a record or timer: there is no current key (open and close cannot use timers)", call);
     else if (ctx->key)
         fl__function_fail(ctx, FL_ERROR_USER, "%s, but the operator has no .on_timer to call", call);
     else
-        fl__function_fail(ctx, FL_ERROR_USER, "%s: timers are only available on keyed streams: use fl_key_by before it",
-                          call);
+        fl__function_fail(
+            ctx, FL_ERROR_USER, "%s: timers are only available on keyed streams: use fl_key_by before it", call);
     return NULL;
 }
 

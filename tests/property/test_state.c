@@ -44,7 +44,7 @@ static any_key key_number(const fl_type *type, uint32_t i)
     else if (type == FL_TYPE(fl_string))
         key.string = fl_str(texts[i]);
     else
-        key.pair = (Pair){(int32_t)(i % 7), fl_str(texts[i])};
+        key.pair = (Pair){ (int32_t)(i % 7), fl_str(texts[i]) };
     return key;
 }
 
@@ -125,7 +125,7 @@ static void table_against_model(const fl_type *type, uint64_t seed)
 static void test_table(void **state)
 {
     (void)state;
-    const fl_type *types[] = {FL_TYPE(uint64_t), FL_TYPE(uint32_t), FL_TYPE(fl_string), FL_TYPE(Pair)};
+    const fl_type *types[] = { FL_TYPE(uint64_t), FL_TYPE(uint32_t), FL_TYPE(fl_string), FL_TYPE(Pair) };
     for (uint64_t seed = 1; seed <= SEEDS; seed++)
         table_against_model(types[seed % 4], seed);
 }
@@ -204,103 +204,103 @@ static void access(fixture *f, model *m)
     uint32_t i = below(MAP_KEYS);
     fl_string k = map_key(i, buffer), text;
     switch (below(14)) {
-        case 0:
-        case 1:
-            text = random_text(&m->value[v]);
-            (v ? fl_value(ctx, value_b) : fl_value(ctx, value_a))->b = text;
-            m->has[v] = true;
+    case 0:
+    case 1:
+        text = random_text(&m->value[v]);
+        (v ? fl_value(ctx, value_b) : fl_value(ctx, value_a))->b = text;
+        m->has[v] = true;
+        break;
+    case 2: { /* swap */
+        Pair *a = fl_value(ctx, value_a), *b = fl_value(ctx, value_b), t = *a;
+        *a = *b;
+        *b = t;
+        if (!m->has[0])
+            m->value[0].text[0] = 0;
+        if (!m->has[1])
+            m->value[1].text[0] = 0;
+        model_text mt = m->value[0];
+        m->value[0] = m->value[1];
+        m->value[1] = mt;
+        m->has[0] = m->has[1] = true;
+        break;
+    }
+    case 3:
+        if (v)
+            fl_clear(ctx, value_b);
+        else
+            fl_clear(ctx, value_a);
+        m->has[v] = false;
+        break;
+    case 4:
+    case 5:
+        if (m->count == LIST_MAX)
             break;
-        case 2: { /* swap */
-            Pair *a = fl_value(ctx, value_a), *b = fl_value(ctx, value_b), t = *a;
-            *a = *b;
-            *b = t;
-            if (!m->has[0])
-                m->value[0].text[0] = 0;
-            if (!m->has[1])
-                m->value[1].text[0] = 0;
-            model_text mt = m->value[0];
-            m->value[0] = m->value[1];
-            m->value[1] = mt;
-            m->has[0] = m->has[1] = true;
+        text = random_text(&m->list[m->count++]);
+        fl_list_add(ctx, list, &text);
+        break;
+    case 6: /* an element into a value, replaced itself */
+        if (!m->count)
             break;
-        }
-        case 3:
-            if (v)
-                fl_clear(ctx, value_b);
-            else
-                fl_clear(ctx, value_a);
-            m->has[v] = false;
+        i = below((uint32_t)m->count);
+        fl_value(ctx, value_a)->b = *fl_list_at(ctx, list, i);
+        m->has[0] = true;
+        m->value[0] = m->list[i];
+        text = random_text(&m->list[i]);
+        *fl_list_at(ctx, list, i) = text;
+        break;
+    case 7:
+        if (!m->count)
             break;
-        case 4:
-        case 5:
-            if (m->count == LIST_MAX)
-                break;
-            text = random_text(&m->list[m->count++]);
-            fl_list_add(ctx, list, &text);
+        fl_list_update(ctx, list, fl_list_at(ctx, list, m->count / 2), m->count - m->count / 2);
+        memmove(m->list, m->list + m->count / 2, (m->count - m->count / 2) * sizeof m->list[0]);
+        m->count -= m->count / 2;
+        break;
+    case 8:
+        if (below(4))
             break;
-        case 6: /* an element into a value, replaced itself */
-            if (!m->count)
-                break;
-            i = below((uint32_t)m->count);
-            fl_value(ctx, value_a)->b = *fl_list_at(ctx, list, i);
-            m->has[0] = true;
-            m->value[0] = m->list[i];
-            text = random_text(&m->list[i]);
-            *fl_list_at(ctx, list, i) = text;
+        fl_clear(ctx, list);
+        m->count = 0;
+        break;
+    case 9:
+    case 10:
+        text = random_text(&m->map[i]);
+        fl_map_put(ctx, map, &k, &text);
+        m->has_key[i] = true;
+        break;
+    case 11: { /* out of the map into a value, and gone from the map */
+        fl_string *value = fl_map_get(ctx, map, &k);
+        if (!value)
             break;
-        case 7:
-            if (!m->count)
-                break;
-            fl_list_update(ctx, list, fl_list_at(ctx, list, m->count / 2), m->count - m->count / 2);
-            memmove(m->list, m->list + m->count / 2, (m->count - m->count / 2) * sizeof m->list[0]);
-            m->count -= m->count / 2;
-            break;
-        case 8:
-            if (below(4))
-                break;
-            fl_clear(ctx, list);
-            m->count = 0;
-            break;
-        case 9:
-        case 10:
-            text = random_text(&m->map[i]);
-            fl_map_put(ctx, map, &k, &text);
-            m->has_key[i] = true;
-            break;
-        case 11: { /* out of the map into a value, and gone from the map */
-            fl_string *value = fl_map_get(ctx, map, &k);
-            if (!value)
-                break;
-            fl_value(ctx, value_b)->b = *value;
-            m->has[1] = true;
-            m->value[1] = m->map[i];
-            assert_true(fl_map_remove(ctx, map, &k));
-            m->has_key[i] = false;
-            break;
-        }
-        case 12: {
-            fl_string *value = fl_map_get(ctx, map, &k);
-            if (value)
-                *value = random_text(&m->map[i]);
-            break;
-        }
-        default: /* remove some of them on a walk */
-            if (below(3) == 0) {
-                size_t cursor = 0;
-                const fl_string *key;
-                fl_string *value;
-                while (fl_map_next(ctx, map, &cursor, &key, &value)) {
-                    for (uint32_t j = 0; j < MAP_KEYS; j++) {
-                        fl_string candidate = map_key(j, buffer);
-                        if (j % 5 == i % 5 && m->has_key[j] && fl_string_equal(candidate, *key)) {
-                            assert_true(fl_map_remove(ctx, map, key));
-                            m->has_key[j] = false;
-                            break;
-                        }
+        fl_value(ctx, value_b)->b = *value;
+        m->has[1] = true;
+        m->value[1] = m->map[i];
+        assert_true(fl_map_remove(ctx, map, &k));
+        m->has_key[i] = false;
+        break;
+    }
+    case 12: {
+        fl_string *value = fl_map_get(ctx, map, &k);
+        if (value)
+            *value = random_text(&m->map[i]);
+        break;
+    }
+    default: /* remove some of them on a walk */
+        if (below(3) == 0) {
+            size_t cursor = 0;
+            const fl_string *key;
+            fl_string *value;
+            while (fl_map_next(ctx, map, &cursor, &key, &value)) {
+                for (uint32_t j = 0; j < MAP_KEYS; j++) {
+                    fl_string candidate = map_key(j, buffer);
+                    if (j % 5 == i % 5 && m->has_key[j] && fl_string_equal(candidate, *key)) {
+                        assert_true(fl_map_remove(ctx, map, key));
+                        m->has_key[j] = false;
+                        break;
                     }
                 }
             }
-            break;
+        }
+        break;
     }
 }
 
@@ -315,7 +315,7 @@ static bool is_empty_model(const model *m)
 static void test_keyed_state(void **state)
 {
     (void)state;
-    fl_state *const states[] = {&value_a.state, &list.state, &value_b.state, &map.state};
+    fl_state *const states[] = { &value_a.state, &list.state, &value_b.state, &map.state };
     for (uint64_t seed = 1; seed <= SEEDS; seed++) {
         random_state = seed;
         fixture f;
@@ -398,7 +398,7 @@ static void check_timers(fixture *f, const timer_model *m)
 {
     size_t wanted = 0, seen = 0;
     fl_time first = FL_TIME_MAX;
-    bool has_timer[TIMER_KEYS] = {false};
+    bool has_timer[TIMER_KEYS] = { false };
     for (int i = 0; i < TIMER_KEYS; i++) {
         for (int t = 0; t < TIMES; t++) {
             if (m->is_set[i][t]) {
@@ -452,8 +452,8 @@ static void test_timers(void **state)
                 now = TIMES - 1;
             advance(&f, &m, now);
         }
-        assert_true(fl__timers_is_empty(f.timers, FL__EVENT_TIME) ||
-                    fl__timers_next(f.timers, FL__EVENT_TIME) < FL_TIME_MAX);
+        assert_true(
+            fl__timers_is_empty(f.timers, FL__EVENT_TIME) || fl__timers_next(f.timers, FL__EVENT_TIME) < FL_TIME_MAX);
         fl_time time;
         uint32_t ref;
         assert_false(fl__timers_pop(f.timers, FL__EVENT_TIME, FL_TIME_MAX, &time, &ref));

@@ -7,7 +7,7 @@ typedef struct {
 } Named;
 FL_ROW(Named, count, name);
 
-static const Named start = {.count = 7, .name = {.length = 0}};
+static const Named start = { .count = 7, .name = { .length = 0 } };
 FL_VALUE_STATE(number, int64_t);
 FL_VALUE_STATE(named, Named);
 FL_VALUE_STATE(other, Named);
@@ -43,7 +43,7 @@ static void mean_get(const void *acc, void *out, fl_context *ctx)
 FL_AGGREGATE(mean, int64_t, Named, double, .create = mean_create, .add = mean_add, .get = mean_get);
 FL_AGGREGATING_STATE(mean_state, Named, mean);
 
-#define STATES(...) (fl_state *const[]){__VA_ARGS__}, sizeof((fl_state *const[]){__VA_ARGS__}) / sizeof(fl_state *)
+#define STATES(...) (fl_state *const[]){ __VA_ARGS__ }, sizeof((fl_state *const[]){ __VA_ARGS__ }) / sizeof(fl_state *)
 
 /* A string in memory that is gone after the call. */
 static fl_string passing(const char *text)
@@ -75,15 +75,15 @@ static void test_a_value_is_the_keys(void **state)
     for (int round = 1; round <= 3; round++) {
         for (int64_t k = 0; k < 1000; k++) {
             CALL(&f, k)
-                assert_int_equal(*fl_value(&f.ctx, number) += k, round * k);
+            assert_int_equal(*fl_value(&f.ctx, number) += k, round * k);
         }
     }
     assert_int_equal(f.keyed->table.count, 1000);
     CALL(&f, 5000)
-        assert_null(fl_value_peek(&f.ctx, number));
+    assert_null(fl_value_peek(&f.ctx, number));
     assert_int_equal(f.keyed->table.count, 1000);
     CALL(&f, 10)
-        assert_int_equal(*fl_value_peek(&f.ctx, number), 30);
+    assert_int_equal(*fl_value_peek(&f.ctx, number), 30);
     fixture_release(&f);
 }
 
@@ -93,20 +93,22 @@ static void test_clear_removes_the_entry(void **state)
     fixture f;
     fixture_init(&f, FL_TYPE(int64_t), STATES(&number.state), false);
     CALL(&f, 1)
-        *fl_value(&f.ctx, number) = 3;
-    CALL(&f, 1) {
+    *fl_value(&f.ctx, number) = 3;
+    CALL(&f, 1)
+    {
         fl_clear(&f.ctx, number);
         assert_null(fl_value_peek(&f.ctx, number));
     }
     assert_int_equal(f.keyed->table.count, 0);
-    CALL(&f, 1) {
+    CALL(&f, 1)
+    {
         *fl_value(&f.ctx, number) = 4;
         fl_clear(&f.ctx, number);
         assert_int_equal(*fl_value(&f.ctx, number), 0);
     }
     assert_int_equal(f.keyed->table.count, 1);
     CALL(&f, 1)
-        assert_int_equal(*fl_value_peek(&f.ctx, number), 0);
+    assert_int_equal(*fl_value_peek(&f.ctx, number), 0);
     fixture_release(&f);
 }
 
@@ -121,7 +123,7 @@ static void test_states_are_present_one_by_one(void **state)
     assert_null(fl_value_peek(&f.ctx, number));
     leave_call(&f);
     enter_call(&f, &key);
-    fl_list_add(&f.ctx, numbers, &(int32_t){8});
+    fl_list_add(&f.ctx, numbers, &(int32_t){ 8 });
     fl_clear(&f.ctx, named);
     assert_null(fl_value_peek(&f.ctx, named));
     leave_call(&f);
@@ -140,7 +142,8 @@ static void test_an_initial_value_is_copied(void **state)
     (void)state;
     fixture f;
     fixture_init(&f, FL_TYPE(int64_t), STATES(&started.state), false);
-    CALL(&f, 1) {
+    CALL(&f, 1)
+    {
         assert_int_equal(fl_value(&f.ctx, started)->count, 7);
         fl_value(&f.ctx, started)->count = 8;
         fl_clear(&f.ctx, started);
@@ -156,7 +159,8 @@ static void test_assigned_strings_are_adopted(void **state)
     fixture f;
     fixture_init(&f, FL_TYPE(int64_t), STATES(&named.state), false);
     for (int64_t k = 0; k < 100; k++) {
-        CALL(&f, k) {
+        CALL(&f, k)
+        {
             char text[64];
             snprintf(text, sizeof text, "the name of key number %d", (int)k);
             fl_value(&f.ctx, named)->name = passing(text);
@@ -164,7 +168,8 @@ static void test_assigned_strings_are_adopted(void **state)
         wipe_passing();
     }
     for (int64_t k = 0; k < 100; k++) {
-        CALL(&f, k) {
+        CALL(&f, k)
+        {
             char text[64];
             snprintf(text, sizeof text, "the name of key number %d", (int)k);
             Named *n = fl_value(&f.ctx, named);
@@ -173,7 +178,7 @@ static void test_assigned_strings_are_adopted(void **state)
         }
     }
     CALL(&f, 42)
-        assert_text(fl_value_peek(&f.ctx, named)->name, "name of key number 42");
+    assert_text(fl_value_peek(&f.ctx, named)->name, "name of key number 42");
     fixture_release(&f);
 }
 
@@ -182,20 +187,23 @@ static void test_values_may_take_strings_from_each_other(void **state)
     (void)state;
     fixture f;
     fixture_init(&f, FL_TYPE(int64_t), STATES(&named.state, &other.state, &notes.state, &words.state), false);
-    CALL(&f, 1) {
+    CALL(&f, 1)
+    {
         fl_value(&f.ctx, named)->name = passing("the first name, a long one");
         fl_value(&f.ctx, other)->name = passing("the second name, a long one");
-        fl_map_put(&f.ctx, notes, &(int32_t){3}, &(fl_string[]){passing("a note of some length")}[0]);
-        fl_list_add(&f.ctx, words, &(fl_string[]){passing("a word of some length")}[0]);
+        fl_map_put(&f.ctx, notes, &(int32_t){ 3 }, &(fl_string[]){ passing("a note of some length") }[0]);
+        fl_list_add(&f.ctx, words, &(fl_string[]){ passing("a word of some length") }[0]);
     }
     wipe_passing();
-    CALL(&f, 1) { /* swapped */
+    CALL(&f, 1)
+    { /* swapped */
         Named *a = fl_value(&f.ctx, named), *b = fl_value(&f.ctx, other);
         fl_string name = a->name;
         a->name = b->name;
         b->name = name;
     }
-    CALL(&f, 1) {
+    CALL(&f, 1)
+    {
         assert_text(fl_value_peek(&f.ctx, named)->name, "the second name, a long one");
         assert_text(fl_value_peek(&f.ctx, other)->name, "the first name, a long one");
         /* passed on, the source replaced */
@@ -203,16 +211,18 @@ static void test_values_may_take_strings_from_each_other(void **state)
         fl_value(&f.ctx, named)->name = passing("the third name, a long one");
     }
     wipe_passing();
-    CALL(&f, 1) {
+    CALL(&f, 1)
+    {
         assert_text(fl_value_peek(&f.ctx, named)->name, "the third name, a long one");
         assert_text(fl_value_peek(&f.ctx, other)->name, "the second name, a long one");
         /* taken from what is removed */
-        fl_value(&f.ctx, named)->name = *fl_map_get(&f.ctx, notes, &(int32_t){3});
-        assert_true(fl_map_remove(&f.ctx, notes, &(int32_t){3}));
+        fl_value(&f.ctx, named)->name = *fl_map_get(&f.ctx, notes, &(int32_t){ 3 });
+        assert_true(fl_map_remove(&f.ctx, notes, &(int32_t){ 3 }));
         fl_value(&f.ctx, other)->name = *fl_list_at(&f.ctx, words, 0);
         fl_clear(&f.ctx, words);
     }
-    CALL(&f, 1) {
+    CALL(&f, 1)
+    {
         assert_text(fl_value_peek(&f.ctx, named)->name, "a note of some length");
         assert_text(fl_value_peek(&f.ctx, other)->name, "a word of some length");
         fl_clear(&f.ctx, named);
@@ -230,15 +240,17 @@ static void test_a_list_grows_and_is_replaced(void **state)
     fixture f;
     fixture_init(&f, FL_TYPE(int64_t), STATES(&words.state, &numbers.state), false);
     for (int i = 0; i < 1000; i++) {
-        CALL(&f, i % 2) {
+        CALL(&f, i % 2)
+        {
             char text[64];
             snprintf(text, sizeof text, i % 3 ? "%d" : "the long word of number %d", i);
-            fl_list_add(&f.ctx, words, &(fl_string[]){passing(text)}[0]);
+            fl_list_add(&f.ctx, words, &(fl_string[]){ passing(text) }[0]);
             fl_list_add(&f.ctx, numbers, &i);
         }
     }
     wipe_passing();
-    CALL(&f, 1) {
+    CALL(&f, 1)
+    {
         assert_int_equal(fl_list_count(&f.ctx, words), 500);
         for (size_t i = 0; i < 500; i++) {
             char text[64];
@@ -250,7 +262,8 @@ static void test_a_list_grows_and_is_replaced(void **state)
         }
     }
     wipe_passing();
-    CALL(&f, 1) {
+    CALL(&f, 1)
+    {
         for (size_t i = 0; i < 500; i++)
             assert_text(*fl_list_at(&f.ctx, words, i), "changed again, and of more than twelve bytes");
         /* an element of its own, while it grows */
@@ -259,7 +272,8 @@ static void test_a_list_grows_and_is_replaced(void **state)
         fl_list_update(&f.ctx, words, fl_list_at(&f.ctx, words, 550), 50);
         assert_int_equal(fl_list_count(&f.ctx, words), 50);
     }
-    CALL(&f, 1) {
+    CALL(&f, 1)
+    {
         assert_text(*fl_list_at(&f.ctx, words, 49), "changed again, and of more than twelve bytes");
         fl_list_update(&f.ctx, words, (fl_string *)NULL, 0);
         assert_int_equal(fl_list_count(&f.ctx, words), 0);
@@ -279,18 +293,20 @@ static void test_a_map_finds_what_was_put(void **state)
     fixture_init(&f, FL_TYPE(int64_t), STATES(&ages.state), false);
     char text[64];
     for (int64_t i = 0; i < N; i++) {
-        CALL(&f, 1) {
+        CALL(&f, 1)
+        {
             snprintf(text, sizeof text, i % 2 ? "p%d" : "a person with the number %d", (int)i);
             fl_string name = fl_str(text);
             assert_false(fl_map_contains(&f.ctx, ages, &name));
             fl_map_put(&f.ctx, ages, &name, &i);
-            fl_map_put(&f.ctx, ages, &name, &(int64_t){i * 2});
+            fl_map_put(&f.ctx, ages, &name, &(int64_t){ i * 2 });
             *fl_map_get(&f.ctx, ages, &name) += 1;
             assert_int_equal(fl_map_count(&f.ctx, ages), i + 1);
         }
     }
     for (int64_t i = 0; i < N; i += 3) {
-        CALL(&f, 1) {
+        CALL(&f, 1)
+        {
             snprintf(text, sizeof text, i % 2 ? "p%d" : "a person with the number %d", (int)i);
             fl_string name = fl_str(text);
             assert_true(fl_map_remove(&f.ctx, ages, &name));
@@ -298,7 +314,8 @@ static void test_a_map_finds_what_was_put(void **state)
         }
     }
     for (int64_t i = 0; i < N; i++) {
-        CALL(&f, 1) {
+        CALL(&f, 1)
+        {
             snprintf(text, sizeof text, i % 2 ? "p%d" : "a person with the number %d", (int)i);
             fl_string name = fl_str(text);
             int64_t *age = fl_map_get(&f.ctx, ages, &name);
@@ -308,7 +325,8 @@ static void test_a_map_finds_what_was_put(void **state)
                 assert_int_equal(*age, i * 2 + 1);
         }
     }
-    CALL(&f, 1) { /* the entry just returned may be removed */
+    CALL(&f, 1)
+    { /* the entry just returned may be removed */
         size_t cursor = 0, seen = 0, before = fl_map_count(&f.ctx, ages);
         const fl_string *name;
         int64_t *age;
@@ -333,11 +351,13 @@ static void test_changed_map_values_move_with_their_cells(void **state)
     (void)state;
     fixture f;
     fixture_init(&f, FL_TYPE(int64_t), STATES(&notes.state), false);
-    CALL(&f, 1) {
+    CALL(&f, 1)
+    {
         for (int32_t i = 0; i < 40; i++)
-            fl_map_put(&f.ctx, notes, &i, &(fl_string[]){passing("what it was before the change")}[0]);
+            fl_map_put(&f.ctx, notes, &i, &(fl_string[]){ passing("what it was before the change") }[0]);
     }
-    CALL(&f, 1) {
+    CALL(&f, 1)
+    {
         for (int32_t i = 0; i < 40; i++)
             *fl_map_get(&f.ctx, notes, &i) = passing("what it is after the change");
         for (int32_t i = 0; i < 39; i++) /* the last one moves up again and again */
@@ -345,7 +365,7 @@ static void test_changed_map_values_move_with_their_cells(void **state)
     }
     wipe_passing();
     CALL(&f, 1)
-        assert_text(*fl_map_get(&f.ctx, notes, &(int32_t){39}), "what it is after the change");
+    assert_text(*fl_map_get(&f.ctx, notes, &(int32_t){ 39 }), "what it is after the change");
     fixture_release(&f);
 }
 
@@ -356,7 +376,8 @@ static void test_combined_values_are_copied_at_once(void **state)
     (void)state;
     fixture f;
     fixture_init(&f, FL_TYPE(int64_t), STATES(&longest.state, &mean_state.state), false);
-    CALL(&f, 1) {
+    CALL(&f, 1)
+    {
         fl_string word;
         double out = -1;
         assert_false(fl_get(&f.ctx, longest, &word));
@@ -368,13 +389,14 @@ static void test_combined_values_are_copied_at_once(void **state)
             word = fl_string_of(text, (size_t)i);
             fl_add(&f.ctx, longest, &word);
             memset(text, '#', sizeof text);
-            fl_add(&f.ctx, mean_state, &(int64_t){i});
+            fl_add(&f.ctx, mean_state, &(int64_t){ i });
         }
         assert_true(fl_get(&f.ctx, longest, &word));
         assert_int_equal(word.length, 59);
         assert_int_equal(fl_string_data(&word)[58], 'a' + 59 % 26);
     }
-    CALL(&f, 1) {
+    CALL(&f, 1)
+    {
         double out;
         assert_true(fl_get(&f.ctx, mean_state, &out));
         assert_true(out == 59 * 60 / 2 + 0.32);
@@ -412,7 +434,7 @@ static void test_misuse_fails_with_the_states_name(void **state)
     expect_failure(&f, "fl_list_at 3 of state \"words\", which has 0 elements");
     fl__map_get(&f.ctx, &ages.state, &key, 8);
     expect_failure(&f, "a key of 8 bytes; its keys are fl_string of 16");
-    fl_add(&f.ctx, longest, &(int64_t){1});
+    fl_add(&f.ctx, longest, &(int64_t){ 1 });
     expect_failure(&f, "fl_add to state \"longest\" with 8 bytes");
     fl_register_event_time_timer(&f.ctx, 1);
     expect_failure(&f, "the operator has no .on_timer");
@@ -433,7 +455,7 @@ static void expect_refused(fl_state *const *states, size_t count, const char *pa
     fl_error error = FL_ERROR_INIT;
     assert_int_equal(fl__key_init_whole(&key, FL_TYPE(int64_t), &error), FL_OK);
     fl__keyed *keyed;
-    fl__keyed_options options = {.key = &key, .states = states, .state_count = count, .max_parallelism = 1};
+    fl__keyed_options options = { .key = &key, .states = states, .state_count = count, .max_parallelism = 1 };
     assert_int_equal(fl__keyed_new(&keyed, &options, &error), FL_ERROR_INVALID);
     assert_null(keyed);
     if (!strstr(error.text, part))
@@ -468,7 +490,7 @@ static void test_memory_of_one_value_per_key(void **state)
     int64_t check_at = 100000;
     for (int64_t k = 0; k < 2000000; k++) {
         CALL(&f, k)
-            *fl_value(&f.ctx, number) = k;
+        *fl_value(&f.ctx, number) = k;
         if (k + 1 == check_at) {
             double extra = (double)fl__memory_used(&f.account) / (double)check_at - 16;
             if (extra > 24)
@@ -487,10 +509,11 @@ static void test_no_memory_is_taken_in_the_steady_state(void **state)
     int64_t used = 0;
     for (int round = 0; round < 20; round++) {
         for (int64_t k = 0; k < 100; k++) {
-            CALL(&f, k) {
+            CALL(&f, k)
+            {
                 ++*fl_value(&f.ctx, number);
                 fl_value(&f.ctx, named)->name = passing(round % 2 ? "a name of this length" : "a name of that length");
-                fl_add(&f.ctx, longest, &(fl_string[]){passing("a word of that length")}[0]);
+                fl_add(&f.ctx, longest, &(fl_string[]){ passing("a word of that length") }[0]);
                 fl_add(&f.ctx, mean_state, &k);
             }
         }
@@ -513,9 +536,10 @@ FL_VALUE_STATE(middle, int32_t);
 static void test_every_state_has_a_place_of_its_own(void **state)
 {
     (void)state;
-    fl_state *const all[] = {&tiny.state, &number.state, &small.state, &wide.state, &words.state, &middle.state, &named.state};
-    const fl_type *keys[] = {FL_TYPE(bool), FL_TYPE(int16_t), FL_TYPE(int32_t), FL_TYPE(int64_t), FL_TYPE(fl_string),
-        FL_TYPE(Named)};
+    fl_state *const all[] = { &tiny.state, &number.state, &small.state, &wide.state, &words.state, &middle.state,
+        &named.state };
+    const fl_type *keys[] = { FL_TYPE(bool), FL_TYPE(int16_t), FL_TYPE(int32_t), FL_TYPE(int64_t), FL_TYPE(fl_string),
+        FL_TYPE(Named) };
     for (size_t k = 0; k < sizeof keys / sizeof keys[0]; k++) {
         for (size_t count = 0; count <= sizeof all / sizeof all[0]; count++) {
             for (int with_timers = count == 0; with_timers < 2; with_timers++) {
@@ -526,9 +550,13 @@ static void test_every_state_has_a_place_of_its_own(void **state)
                 char *used = calloc(1, size);
                 memset(used, 1, keys[k]->size);
                 for (size_t s = 0; s < count + 2; s++) {
-                    uint32_t at = s < count ? keyed->states[s].offset : s == count ? keyed->present_offset : keyed->timers_offset;
+                    uint32_t at = s < count    ? keyed->states[s].offset
+                                  : s == count ? keyed->present_offset
+                                               : keyed->timers_offset;
                     uint32_t bytes = s < count ? keyed->states[s].size : 4;
-                    uint32_t align = s < count && all[s]->kind == FL_STATE_VALUE ? all[s]->type->align : s < count ? 8 : 4;
+                    uint32_t align = s < count && all[s]->kind == FL_STATE_VALUE ? all[s]->type->align
+                                     : s < count                                 ? 8
+                                                                                 : 4;
                     if (at == FL__NO_OFFSET)
                         continue;
                     assert_int_equal(at % align, 0);
@@ -555,16 +583,17 @@ static void test_all_content_can_be_read_by_key_group(void **state)
     fixture_init(&f, FL_TYPE(int64_t), STATES(&number.state, &words.state, &notes.state), false);
     enum { N = 1000 };
     for (int64_t k = 0; k < N; k++) {
-        CALL(&f, k) {
+        CALL(&f, k)
+        {
             if (k % 2)
                 *fl_value(&f.ctx, number) = k;
             for (int64_t i = 0; i < k % 4; i++)
-                fl_list_add(&f.ctx, words, &(fl_string[]){passing("a word of some length")}[0]);
+                fl_list_add(&f.ctx, words, &(fl_string[]){ passing("a word of some length") }[0]);
             for (int32_t i = 0; i < k % 20; i++)
-                fl_map_put(&f.ctx, notes, &i, &(fl_string[]){passing("a note of some length")}[0]);
+                fl_map_put(&f.ctx, notes, &i, &(fl_string[]){ passing("a note of some length") }[0]);
         }
     }
-    bool seen[N] = {false};
+    bool seen[N] = { false };
     for (uint32_t group = 0; group < 128; group++) {
         uint64_t cursor = 0;
         fl__keyed_entry entry;

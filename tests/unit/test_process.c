@@ -26,8 +26,8 @@ static void collect_event(const void *in, fl_collector *out, fl_context *ctx)
     (void)out;
     (void)ctx;
     const Event *e = in;
-    collected_size += (size_t)snprintf(collected + collected_size, sizeof collected - collected_size, "%lld %lld %lld\n",
-        (long long)e->key, (long long)e->at, (long long)e->value);
+    collected_size += (size_t)snprintf(collected + collected_size, sizeof collected - collected_size,
+        "%lld %lld %lld\n", (long long)e->key, (long long)e->at, (long long)e->value);
 }
 
 static fl_env *begin(void)
@@ -65,14 +65,14 @@ static void twice(const void *in, fl_collector *out, fl_context *ctx)
     assert_int_equal(fl_timestamp_of(ctx), e->at);
     assert_null(fl_current_key(ctx));
     fl_collect_row(out, e);
-    fl_collect(out, &(Event){e->key, fl_timestamp_of(ctx), -e->value});
+    fl_collect(out, &(Event){ e->key, fl_timestamp_of(ctx), -e->value });
 }
 
 static void test_a_plain_process_function_collects_what_it_likes(void **state)
 {
     (void)state;
     fl_env *env = begin();
-    fl_stream *s = timed(fl_from_elements(env, Event, (Event){1, 10, 5}, (Event){2, 20, 6}));
+    fl_stream *s = timed(fl_from_elements(env, Event, (Event){ 1, 10, 5 }, (Event){ 2, 20, 6 }));
     fl_add_sink(fl_process(s, twice, Event), collect_event, .parallelism = 1);
     run(env);
     assert_string_equal(collected, "1 10 5\n1 10 -5\n2 20 6\n2 20 -6\n");
@@ -92,7 +92,7 @@ static void number(const void *in, fl_collector *out, fl_context *ctx)
     int64_t sum = 0;
     for (size_t i = 0; i < fl_list_count(ctx, seen); i++)
         sum += *fl_list_at(ctx, seen, i);
-    fl_collect(out, &(Event){e->key, ++*fl_value(ctx, count), sum});
+    fl_collect(out, &(Event){ e->key, ++*fl_value(ctx, count), sum });
 }
 
 static void test_keyed_state_in_process_and_flat_map(void **state)
@@ -100,10 +100,11 @@ static void test_keyed_state_in_process_and_flat_map(void **state)
     (void)state;
     for (int rich = 0; rich < 2; rich++) {
         fl_env *env = begin();
-        fl_stream *s = fl_key_by(
-            fl_from_elements(env, Event, (Event){1, 0, 5}, (Event){2, 0, 6}, (Event){1, 0, 7}, (Event){1, 0, 1}), "key");
-        s = rich ? fl_flat_map(s, number, Event, .states = {&count, &seen}, .parallelism = 1)
-                 : fl_process(s, number, Event, .states = {&count, &seen}, .parallelism = 1);
+        fl_stream *s = fl_key_by(fl_from_elements(env, Event, (Event){ 1, 0, 5 }, (Event){ 2, 0, 6 },
+                                     (Event){ 1, 0, 7 }, (Event){ 1, 0, 1 }),
+            "key");
+        s = rich ? fl_flat_map(s, number, Event, .states = { &count, &seen }, .parallelism = 1)
+                 : fl_process(s, number, Event, .states = { &count, &seen }, .parallelism = 1);
         fl_add_sink(s, collect_event, .parallelism = 1);
         run(env);
         assert_string_equal(collected, "1 1 5\n2 1 6\n1 2 12\n1 3 13\n");
@@ -120,8 +121,9 @@ static void test_a_filter_with_state_deduplicates(void **state)
 {
     (void)state;
     fl_env *env = begin();
-    fl_stream *s = fl_key_by(fl_from_elements(env, Event, (Event){1, 0, 5}, (Event){1, 0, 6}, (Event){2, 0, 7}), "key");
-    fl_add_sink(fl_filter(s, is_first, .states = {&count}, .parallelism = 1), collect_event, .parallelism = 1);
+    fl_stream *s =
+        fl_key_by(fl_from_elements(env, Event, (Event){ 1, 0, 5 }, (Event){ 1, 0, 6 }, (Event){ 2, 0, 7 }), "key");
+    fl_add_sink(fl_filter(s, is_first, .states = { &count }, .parallelism = 1), collect_event, .parallelism = 1);
     run(env);
     assert_string_equal(collected, "1 0 5\n2 0 7\n");
 }
@@ -132,14 +134,14 @@ static void many(const void *in, fl_collector *out, fl_context *ctx)
 {
     (void)ctx;
     int64_t i = *(const int64_t *)in;
-    fl_collect(out, &(Event){i * 7919 % KEYS, i, 1});
+    fl_collect(out, &(Event){ i * 7919 % KEYS, i, 1 });
 }
 
 static void emit_tenth(const void *in, fl_collector *out, fl_context *ctx)
 {
     const Event *e = in;
     if (++*fl_value(ctx, count) == MANY / KEYS)
-        fl_collect(out, &(Event){e->key, 0, fl_value(ctx, count)[0]});
+        fl_collect(out, &(Event){ e->key, 0, fl_value(ctx, count)[0] });
 }
 
 static _Atomic int64_t summed;
@@ -157,7 +159,7 @@ static void test_many_keys_at_several_parallelisms(void **state)
         fl_env *env = begin();
         summed = 0;
         fl_stream *s = fl_generate(env, many, Event, .count = MANY);
-        s = fl_process(fl_key_by(s, "key"), emit_tenth, Event, .states = {&count}, .parallelism = p);
+        s = fl_process(fl_key_by(s, "key"), emit_tenth, Event, .states = { &count }, .parallelism = p);
         fl_add_sink(s, sum_up);
         run(env);
         assert_int_equal(summed, MANY);
@@ -184,7 +186,7 @@ static void on_timer(const void *in, fl_collector *out, fl_context *ctx)
     assert_int_equal(fl_timestamp_of(ctx), timer->time);
     assert_true(fl_current_watermark(ctx) >= timer->time);
     const int64_t key = *(const int64_t *)fl_current_key(ctx);
-    fl_collect(out, &(Event){key, timer->time, *fl_value(ctx, count)});
+    fl_collect(out, &(Event){ key, timer->time, *fl_value(ctx, count) });
     if (timer->time == 11)
         fl_register_event_time_timer(ctx, 12); /* due at once when the watermark is further on */
 }
@@ -201,9 +203,9 @@ static void test_event_time_timers_fire_in_order(void **state)
     (void)state;
     fl_env *env = begin();
     fl_set_parallelism(env, 1);
-    fl_stream *s = timed(fl_from_elements(env, Event, (Event){1, 1, 5}, (Event){2, 2, 6}, (Event){1, 3, 7}, (Event){3, 4, 0},
-        (Event){1, 100, 1}));
-    s = fl_process(fl_key_by(s, "key"), remind, Event, .states = {&count}, .on_timer = on_timer);
+    fl_stream *s = timed(fl_from_elements(env, Event, (Event){ 1, 1, 5 }, (Event){ 2, 2, 6 }, (Event){ 1, 3, 7 },
+        (Event){ 3, 4, 0 }, (Event){ 1, 100, 1 }));
+    s = fl_process(fl_key_by(s, "key"), remind, Event, .states = { &count }, .on_timer = on_timer);
     fl_add_sink(fl_map(s, pass_timestamp, Event), collect_event);
     run(env);
     /* monotonous timestamps: the watermark comes at the end of the batch or later, after all records */
@@ -217,7 +219,7 @@ static void wait_for_timers(const void *in, fl_collector *out, fl_context *ctx)
 {
     (void)in;
     for (int64_t key = 1; key <= 3; key++)
-        fl_collect(out, &(Event){key, 0, 0});
+        fl_collect(out, &(Event){ key, 0, 0 });
     while (clock_fired < 6 && fl_running(ctx))
         ;
 }
@@ -237,7 +239,7 @@ static void on_clock(const void *in, fl_collector *out, fl_context *ctx)
     const fl_timer *timer = in;
     assert_true(timer->is_processing_time);
     assert_true(fl_current_processing_time(ctx) >= timer->time);
-    fl_collect(out, &(Event){*(const int64_t *)fl_current_key(ctx), 0, 1});
+    fl_collect(out, &(Event){ *(const int64_t *)fl_current_key(ctx), 0, 1 });
     clock_fired++;
 }
 
@@ -268,7 +270,7 @@ static void flood(const void *in, fl_collector *out, fl_context *ctx)
     (void)in;
     (void)ctx;
     for (int64_t i = 0; i < 10; i++)
-        fl_collect(out, &(Event){i, 0, 1});
+        fl_collect(out, &(Event){ i, 0, 1 });
 }
 
 static void test_firing_stops_under_backpressure(void **state)
@@ -288,12 +290,12 @@ static void test_firing_stops_under_backpressure(void **state)
 static void add(const void *in, fl_collector *out, fl_context *ctx)
 {
     const Event *e = in;
-    fl_collect(out, &(Event){e->key, 1, *fl_value(ctx, count) += e->value});
+    fl_collect(out, &(Event){ e->key, 1, *fl_value(ctx, count) += e->value });
 }
 static void subtract(const void *in, fl_collector *out, fl_context *ctx)
 {
     (void)in;
-    fl_collect(out, &(Event){*(const int64_t *)fl_current_key(ctx), 2, *fl_value(ctx, count) -= 1});
+    fl_collect(out, &(Event){ *(const int64_t *)fl_current_key(ctx), 2, *fl_value(ctx, count) -= 1 });
 }
 
 static void key_of_text(const void *in, void *key, fl_context *ctx)
@@ -307,16 +309,18 @@ static void test_connected_streams_share_state(void **state)
     (void)state;
     for (int p = 1; p <= 2; p++) {
         fl_env *env = begin();
-        fl_stream *a = fl_key_by(fl_from_elements(env, Event, (Event){1, 0, 10}, (Event){2, 0, 20}, (Event){1, 0, 1}), "key");
-        fl_stream *b = fl_key_by_function(fl_from_elements(env, fl_string, fl_str("1"), fl_str("2"), fl_str("2")), key_of_text,
-            int64_t);
-        fl_stream *s = fl_co_flat_map(fl_connect(a, b), add, subtract, Event, .states = {&count}, .parallelism = p);
+        fl_stream *a = fl_key_by(
+            fl_from_elements(env, Event, (Event){ 1, 0, 10 }, (Event){ 2, 0, 20 }, (Event){ 1, 0, 1 }), "key");
+        fl_stream *b = fl_key_by_function(
+            fl_from_elements(env, fl_string, fl_str("1"), fl_str("2"), fl_str("2")), key_of_text, int64_t);
+        fl_stream *s = fl_co_flat_map(fl_connect(a, b), add, subtract, Event, .states = { &count }, .parallelism = p);
         fl_add_sink(s, collect_event, .parallelism = 1);
         run(env);
         /* in which order the two come is not said, but what is left in the end */
-        long long key, which, value, last[3] = {0};
+        long long key, which, value, last[3] = { 0 };
         int lines = 0, used;
-        for (const char *c = collected; sscanf(c, "%lld %lld %lld\n%n", &key, &which, &value, &used) == 3; c += used, lines++)
+        for (const char *c = collected; sscanf(c, "%lld %lld %lld\n%n", &key, &which, &value, &used) == 3;
+             c += used, lines++)
             last[key] = value;
         assert_int_equal(lines, 6);
         assert_int_equal(last[1], 10);
@@ -332,7 +336,7 @@ static void left(const void *in, fl_collector *out, fl_context *ctx)
 static void right(const void *in, fl_collector *out, fl_context *ctx)
 {
     (void)ctx;
-    fl_collect(out, &(Event){0, 0, (int64_t)((const fl_string *)in)->length});
+    fl_collect(out, &(Event){ 0, 0, (int64_t)((const fl_string *)in)->length });
 }
 
 static void test_connected_streams_without_keys(void **state)
@@ -340,7 +344,7 @@ static void test_connected_streams_without_keys(void **state)
     (void)state;
     fl_env *env = begin();
     summed = 0;
-    fl_stream *a = fl_from_elements(env, Event, (Event){1, 0, 10}, (Event){2, 0, 20});
+    fl_stream *a = fl_from_elements(env, Event, (Event){ 1, 0, 10 }, (Event){ 2, 0, 20 });
     fl_stream *b = fl_from_elements(env, fl_string, fl_str("12345"), fl_str("123"));
     fl_add_sink(fl_co_map(fl_connect(a, b), left, right, Event), sum_up);
     run(env);
@@ -374,14 +378,14 @@ static void use_in_open(fl_context *ctx)
 
 static fl_stream *some(fl_env *env)
 {
-    return fl_from_elements(env, Event, (Event){1, 0, 10}, (Event){2, 0, 20});
+    return fl_from_elements(env, Event, (Event){ 1, 0, 10 }, (Event){ 2, 0, 20 });
 }
 
 static void test_misuse_fails_the_job_with_a_message(void **state)
 {
     (void)state;
     fl_env *env = begin();
-    fl_discard(fl_process(fl_key_by(some(env), "key"), use_unlisted, Event, .states = {&count}, .name = "mine"));
+    fl_discard(fl_process(fl_key_by(some(env), "key"), use_unlisted, Event, .states = { &count }, .name = "mine"));
     run_into_error(env, "fl_value of state \"unlisted\", which the operator does not declare");
     env = begin();
     fl_discard(fl_process(fl_key_by(some(env), "key"), use_unlisted, Event, .name = "mine"));
@@ -396,19 +400,20 @@ static void test_misuse_fails_the_job_with_a_message(void **state)
     fl_discard(fl_process(fl_key_by(some(env), "key"), register_in_plain, Event));
     run_into_error(env, "no .on_timer");
     env = begin();
-    fl_discard(fl_process(fl_key_by(some(env), "key"), number, Event, .states = {&count, &seen}, .open = use_in_open));
+    fl_discard(
+        fl_process(fl_key_by(some(env), "key"), number, Event, .states = { &count, &seen }, .open = use_in_open));
     run_into_error(env, "\"count\" outside a record or timer");
     env = begin();
-    fl_discard(fl_process(fl_key_by(some(env), "key"), number, Event, .states = {&count, &count}));
+    fl_discard(fl_process(fl_key_by(some(env), "key"), number, Event, .states = { &count, &count }));
     run_into_error(env, "\"count\" is listed twice");
     env = begin();
-    fl_discard(fl_process(some(env), number, Event, .states = {&count}));
+    fl_discard(fl_process(some(env), number, Event, .states = { &count }));
     run_into_error(env, "fl_process: .states are only available on keyed streams");
     env = begin();
     fl_discard(fl_map(some(env), left, Event, .on_timer = left));
     run_into_error(env, "timers are only available on keyed streams");
     env = begin();
-    fl_discard(fl_co_map(fl_connect(fl_key_by(some(env), "key"), some(env)), left, left, Event, .states = {&count}));
+    fl_discard(fl_co_map(fl_connect(fl_key_by(some(env), "key"), some(env)), left, left, Event, .states = { &count }));
     run_into_error(env, "only the first stream is keyed; both must be keyed, by the same type");
     env = begin();
     fl_discard(fl_co_map(fl_connect(some(env), some(env)), left, NULL, Event));

@@ -54,8 +54,8 @@ static void test_an_entry_is_made_once_and_found_again(void **state)
     bool inserted = false;
     char *entry = get(&table, 7, &inserted);
     assert_true(inserted);
-    assert_memory_equal(entry, &(int64_t){7}, 8);
-    assert_memory_equal(entry + 8, ((char[16]){0}), 16);
+    assert_memory_equal(entry, &(int64_t){ 7 }, 8);
+    assert_memory_equal(entry + 8, ((char[16]){ 0 }), 16);
     assert_ptr_equal(get(&table, 7, &inserted), entry);
     assert_false(inserted);
     int64_t other = 8;
@@ -92,7 +92,7 @@ static void test_a_removed_entry_is_reused_zeroed(void **state)
     uint64_t cursor = 0;
     assert_null(fl__table_next(&table, &cursor));
     assert_ptr_equal(get(&table, 2, NULL), entry);
-    assert_memory_equal(entry + 8, ((char[16]){0}), 16);
+    assert_memory_equal(entry + 8, ((char[16]){ 0 }), 16);
     free_table(&table);
 }
 
@@ -101,7 +101,7 @@ static void test_a_page_holds_one_key_group(void **state)
     (void)state;
     enum { GROUPS = 16, N = 5000 };
     fl__table table = new_table(FL_TYPE(int64_t), 16, GROUPS);
-    size_t of_group[GROUPS] = {0};
+    size_t of_group[GROUPS] = { 0 };
     for (int64_t i = 0; i < N; i++) {
         get(&table, i, NULL);
         of_group[fl__key_group(hash_of(&table.key, &i), GROUPS)]++;

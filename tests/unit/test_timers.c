@@ -2,7 +2,7 @@
 #include "keyed_fixture.h"
 
 FL_VALUE_STATE(total, int64_t);
-static fl_state *const states[] = {&total.state};
+static fl_state *const states[] = { &total.state };
 
 /* Fires everything up to limit; notes key and time as "key@time ". */
 static const char *fire(fixture *f, fl__time_domain domain, fl_time limit)
@@ -15,7 +15,8 @@ static const char *fire(fixture *f, fl__time_domain domain, fl_time limit)
     while (fl__timers_pop(f->timers, domain, limit, &time, &ref)) {
         fl__keyed_set_ref(f->keyed, &f->ctx, ref);
         fl__keyed_timer_gone(f->keyed, ref);
-        n += (size_t)snprintf(text + n, sizeof text - n, "%d@%lld ", (int)*(const int64_t *)f->ctx.key, (long long)time);
+        n +=
+            (size_t)snprintf(text + n, sizeof text - n, "%d@%lld ", (int)*(const int64_t *)f->ctx.key, (long long)time);
         leave_call(f);
     }
     return text;
@@ -26,12 +27,14 @@ static void test_they_fire_in_order_of_time(void **state)
     (void)state;
     fixture f;
     fixture_init(&f, FL_TYPE(int64_t), states, 1, true);
-    CALL(&f, 1) {
+    CALL(&f, 1)
+    {
         fl_register_event_time_timer(&f.ctx, 30);
         fl_register_event_time_timer(&f.ctx, -5);
         fl_register_processing_time_timer(&f.ctx, 7);
     }
-    CALL(&f, 2) {
+    CALL(&f, 2)
+    {
         fl_register_event_time_timer(&f.ctx, 10);
         fl_register_event_time_timer(&f.ctx, 30);
         fl_register_event_time_timer(&f.ctx, FL_TIME_MAX);
@@ -57,7 +60,7 @@ static void test_one_timer_per_key_and_time(void **state)
     fixture_init(&f, FL_TYPE(int64_t), states, 1, true);
     for (int i = 0; i < 50000; i++) {
         CALL(&f, i % 3)
-            fl_register_event_time_timer(&f.ctx, 5);
+        fl_register_event_time_timer(&f.ctx, 5);
     }
     assert_string_equal(fire(&f, FL__EVENT_TIME, 5), "0@5 1@5 2@5 ");
     assert_true(fl__timers_is_empty(f.timers, FL__EVENT_TIME));
@@ -73,22 +76,23 @@ static void test_the_last_word_counts(void **state)
         fixture_init(&f, FL_TYPE(int64_t), states, 1, true);
         for (int64_t k = 1; k <= 4; k++) {
             CALL(&f, k)
-                fl_register_event_time_timer(&f.ctx, 100);
+            fl_register_event_time_timer(&f.ctx, 100);
         }
         if (spread)
             fl__timers_view_free(fl__timers_view_new(f.timers, FL__EVENT_TIME)); /* seals fresh */
         CALL(&f, 1)
-            fl_delete_event_time_timer(&f.ctx, 100);
-        CALL(&f, 2) {
+        fl_delete_event_time_timer(&f.ctx, 100);
+        CALL(&f, 2)
+        {
             fl_delete_event_time_timer(&f.ctx, 100);
             fl_delete_event_time_timer(&f.ctx, 99);
         }
         if (spread)
             fl__timers_view_free(fl__timers_view_new(f.timers, FL__EVENT_TIME));
         CALL(&f, 2)
-            fl_register_event_time_timer(&f.ctx, 100);
+        fl_register_event_time_timer(&f.ctx, 100);
         CALL(&f, 9) /* has none: leaves nothing behind */
-            fl_delete_event_time_timer(&f.ctx, 100);
+        fl_delete_event_time_timer(&f.ctx, 100);
         assert_string_equal(fire(&f, FL__EVENT_TIME, 100), "2@100 3@100 4@100 ");
         assert_int_equal(f.keyed->table.count, 0);
         fixture_release(&f);
@@ -100,23 +104,25 @@ static void test_a_timer_keeps_its_keys_entry(void **state)
     (void)state;
     fixture f;
     fixture_init(&f, FL_TYPE(int64_t), states, 1, true);
-    CALL(&f, 1) {
+    CALL(&f, 1)
+    {
         *fl_value(&f.ctx, total) = 5;
         fl_register_event_time_timer(&f.ctx, 3);
         fl_clear(&f.ctx, total);
     }
     assert_int_equal(f.keyed->table.count, 1);
     CALL(&f, 1)
-        fl_delete_event_time_timer(&f.ctx, 3);
+    fl_delete_event_time_timer(&f.ctx, 3);
     assert_string_equal(fire(&f, FL__EVENT_TIME, 3), "");
     assert_int_equal(f.keyed->table.count, 0);
-    CALL(&f, 1) {
+    CALL(&f, 1)
+    {
         *fl_value(&f.ctx, total) = 5;
         fl_register_event_time_timer(&f.ctx, 3);
     }
     assert_string_equal(fire(&f, FL__EVENT_TIME, 3), "1@3 ");
     CALL(&f, 1)
-        assert_int_equal(*fl_value_peek(&f.ctx, total), 5);
+    assert_int_equal(*fl_value_peek(&f.ctx, total), 5);
     fixture_release(&f);
 }
 
@@ -160,7 +166,7 @@ static void test_timers_registered_while_firing(void **state)
     fixture_init(&f, FL_TYPE(int64_t), states, 1, true);
     for (int64_t k = 0; k < 3; k++) {
         CALL(&f, k)
-            fl_register_event_time_timer(&f.ctx, k);
+        fl_register_event_time_timer(&f.ctx, k);
     }
     fl_time time, last = -1;
     uint32_t ref, fired = 0;
@@ -185,7 +191,8 @@ static void test_a_view_stays_as_it_was(void **state)
     fixture f;
     fixture_init(&f, FL_TYPE(int64_t), states, 1, true);
     for (int64_t i = 0; i < N; i++) {
-        CALL(&f, i % 100) {
+        CALL(&f, i % 100)
+        {
             fl_register_event_time_timer(&f.ctx, i * 7919 % N);
             *fl_value(&f.ctx, total) = 1; /* entries stay */
         }
@@ -199,7 +206,7 @@ static void test_a_view_stays_as_it_was(void **state)
     }
     for (int64_t i = 0; i < N; i++) {
         CALL(&f, 1)
-            fl_register_event_time_timer(&f.ctx, i);
+        fl_register_event_time_timer(&f.ctx, i);
     }
     fl_time expected = 0;
     for (; fl__timers_view_next(view, &time, &ref); expected++)
@@ -217,12 +224,12 @@ static void test_memory_per_timer(void **state)
     fixture_init(&f, FL_TYPE(int64_t), states, 1, true);
     for (int64_t k = 0; k < 1000; k++) {
         CALL(&f, k)
-            *fl_value(&f.ctx, total) = 1;
+        *fl_value(&f.ctx, total) = 1;
     }
     int64_t before = fl__memory_used(&f.account);
     for (int64_t i = 0; i < N; i++) {
         CALL(&f, i % 1000)
-            fl_register_event_time_timer(&f.ctx, i * 7919 % 1000003);
+        fl_register_event_time_timer(&f.ctx, i * 7919 % 1000003);
     }
     double bytes = (double)(fl__memory_used(&f.account) - before) / N;
     if (bytes > 24)
