@@ -72,13 +72,27 @@ void fl__batch_free(fl__batch *batch)
         fl__free(batch->memory, batch, batch->size);
 }
 
+/* memcpy, without the call for the usual sizes. */
+static inline void copy_row(void *to, const void *from, uint32_t size)
+{
+    switch (size) {
+    case 8: memcpy(to, from, 8); break;
+    case 16: memcpy(to, from, 16); break;
+    case 24: memcpy(to, from, 24); break;
+    case 32: memcpy(to, from, 32); break;
+    case 40: memcpy(to, from, 40); break;
+    case 48: memcpy(to, from, 48); break;
+    default: memcpy(to, from, size); break;
+    }
+}
+
 bool fl__batch_append(fl__batch *batch, const fl__layout *layout, const void *row)
 {
     size_t room = fl__batch_room(batch), heap_bytes = fl__value_heap_bytes(layout, row);
     if (batch->count == batch->capacity || room < layout->row_size || room - layout->row_size < heap_bytes)
         return false;
     char *to = fl__batch_row(batch, batch->count);
-    memcpy(to, row, layout->row_size);
+    copy_row(to, row, layout->row_size);
     if (heap_bytes > 0) {
         char *heap = (char *)batch + batch->heap_start - heap_bytes, *end = heap;
         fl__value_adopt(layout, to, &end);

@@ -103,16 +103,20 @@ void fl__batch_rebase(fl__batch *batch, const fl_type *type);
 bool fl__batch_check(const fl__batch *batch, const fl_type *type, size_t size);
 
 /* What copying a row of a type takes, worked out once. A type without pointers (strings, bytes, arrays, maps, also in
- * nested rows) has is_flat. Only strings and bytes: string_offsets lists all of them. Anything else goes the general
- * way. */
+ * nested rows) has is_flat. Only strings and bytes: string_offsets lists all of them; nullable_strings when some of them
+ * have null bits. Anything else goes the general way. */
 typedef struct fl__layout {
     const fl_type *type;
     uint32_t row_size;
     bool is_flat;
     bool only_strings;       /* not flat, and string_offsets says it all */
+    bool nullable_strings;   /* not flat, not only_strings; the lists say it all, null bits included */
     uint32_t string_count;
     uint32_t string_offsets[32];
+    uint32_t null_offsets[32]; /* of the 64 null bits that hold the string's; FL__NEVER_NULL */
+    uint8_t null_bits[32];
 } fl__layout;
+#define FL__NEVER_NULL UINT32_MAX
 void fl__layout_init(fl__layout *layout, const fl_type *type);
 
 /* Bytes of heap that a copy of the value needs (0 for a flat one, or one whose strings are short), 8-aligned pieces. */

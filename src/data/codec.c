@@ -65,6 +65,11 @@ bool fl__reader_varint(fl__reader *reader, uint64_t *value)
 {
     uint64_t x = 0;
     const char *p = reader->cursor;
+    if (FL_LIKELY(p < reader->end && !(*p & 0x80))) { /* most lengths are below 128 */
+        *value = (unsigned char)*p;
+        reader->cursor = p + 1;
+        return true;
+    }
     for (unsigned shift = 0; shift < 64 && p < reader->end; shift += 7) {
         uint64_t byte = (unsigned char)*p++;
         if (shift == 63 && byte > 1)
@@ -97,6 +102,63 @@ const void *fl__reader_bytes(fl__reader *reader, size_t bytes)
 
 static void encode_shape(fl__shape shape, const char *value, fl__buffer *out);
 
+/* As fl__buffer_extend, inlined: the buffer rarely grows. */
+static inline char *extend(fl__buffer *buffer, size_t bytes)
+{
+    if (FL_UNLIKELY(buffer->capacity - buffer->size < bytes))
+        return (char *)fl__buffer_extend(buffer, bytes);
+    char *p = buffer->data + buffer->size;
+    buffer->size += bytes;
+    return p;
+}
+
+static inline void encode_string(const fl_string *s, fl__buffer *out)
+{
+    uint32_t length = s->length;
+    if (FL_UNLIKELY(length > FL_STRING_INLINE)) {
+        fl__buffer_varint(out, length);
+        fl__buffer_append(out, s->bytes, length);
+        return;
+    }
+    /* the length in one byte, and all 12 bytes of which the unused ones are taken back: no copy of varying size */
+    char *to = extend(out, 1 + FL_STRING_INLINE);
+    *to = (char)length;
+    memcpy(to + 1, fl_string_data(s), FL_STRING_INLINE);
+    out->size -= FL_STRING_INLINE - length;
+}
+
+static inline bool is_simple(fl_kind kind)
+{
+    return kind != FL_KIND_ROW && kind != FL_KIND_ARRAY && kind != FL_KIND_MAP;
+}
+
+/* Bytes of a kind that is written as it lies in memory. */
+static inline uint32_t fixed_size(fl_kind kind, uint32_t size)
+{
+    return kind == FL_KIND_DECIMAL ? 18 : kind == FL_KIND_TIMESTAMP || kind == FL_KIND_TIMESTAMP_LTZ ? 12 : size;
+}
+
+/* memcpy, without the call for the usual sizes. */
+static inline void copy_fixed(char *to, const char *from, uint32_t size)
+{
+    switch (size) {
+    case 1: *to = *from; break;
+    case 4: memcpy(to, from, 4); break;
+    case 8: memcpy(to, from, 8); break;
+    default: memcpy(to, from, size); break;
+    }
+}
+
+static inline void encode_simple(fl_kind kind, uint32_t size, const char *value, fl__buffer *out)
+{
+    if (kind == FL_KIND_STRING || kind == FL_KIND_BYTES) {
+        encode_string((const fl_string *)(const void *)value, out);
+    } else {
+        size = fixed_size(kind, size);
+        copy_fixed(extend(out, size), value, size);
+    }
+}
+
 /* The low bits of words of 64, as bytes. */
 static void encode_bits(const uint64_t *bits, uint32_t count, fl__buffer *out)
 {
@@ -117,8 +179,13 @@ static void encode_row(const fl_type *type, const char *row, fl__buffer *out)
         const fl_field *f = &type->fields[i];
         if (f == nulls)
             continue;
-        if (!(bits & 1))
-            encode_shape(fl__shape_of_field(f), row + f->offset, out);
+        if (!(bits & 1)) {
+            fl_kind kind = fl_field_kind(f);
+            if (FL_LIKELY(is_simple(kind)))
+                encode_simple(kind, f->size, row + f->offset, out);
+            else
+                encode_shape(fl__shape_of_field(f), row + f->offset, out);
+        }
         bits >>= 1;
     }
 }
@@ -152,16 +219,6 @@ static void encode_elements(const fl_type *element, const void *data, const uint
 static void encode_shape(fl__shape shape, const char *value, fl__buffer *out)
 {
     switch (shape.kind) {
-    case FL_KIND_DECIMAL: fl__buffer_append(out, value, 18); break;
-    case FL_KIND_TIMESTAMP:
-    case FL_KIND_TIMESTAMP_LTZ: fl__buffer_append(out, value, 12); break;
-    case FL_KIND_STRING:
-    case FL_KIND_BYTES: {
-        const fl_string *s = (const fl_string *)value;
-        fl__buffer_varint(out, s->length);
-        fl__buffer_append(out, fl_string_data(s), s->length);
-        break;
-    }
     case FL_KIND_ROW: encode_row(shape.type, value, out); break;
     case FL_KIND_ARRAY: {
         const fl_array *a = (const fl_array *)value;
@@ -178,7 +235,7 @@ static void encode_shape(fl__shape shape, const char *value, fl__buffer *out)
         encode_elements(shape.type, m->values, m->nulls, m->count, out);
         break;
     }
-    default: fl__buffer_append(out, value, shape.size); break;
+    default: encode_simple(shape.kind, shape.size, value, out); break;
     }
 }
 
@@ -206,13 +263,12 @@ static fl_status corrupt(struct decoding *d, const char *what)
         (size_t)(d->in->cursor - d->in->start), (size_t)(d->in->end - d->in->start), what);
 }
 
-static fl_status decode_fixed(struct decoding *d, char *value, size_t bytes)
+static inline fl_status decode_fixed(struct decoding *d, char *value, uint32_t bytes)
 {
-    const void *from = fl__reader_bytes(d->in, bytes);
-    if (!from)
+    if (FL_UNLIKELY(bytes_left(d->in) < bytes))
         return corrupt(d, "it ends early");
-    if (bytes > 0)
-        memcpy(value, from, bytes);
+    copy_fixed(value, d->in->cursor, bytes);
+    d->in->cursor += bytes;
     return FL_OK;
 }
 
@@ -237,11 +293,23 @@ static fl_status decode_string(struct decoding *d, char *value)
         return corrupt(d, "a string's length is no number");
     if (length > bytes_left(d->in) || length > FL_STRING_MAX)
         return corrupt(d, "a string is longer than what is left");
-    const char *bytes = fl__reader_bytes(d->in, length);
+    const char *bytes = d->in->cursor;
+    d->in->cursor += length;
     fl_string s = fl_string_of(bytes, length);
     if (length > FL_STRING_INLINE)
         s.bytes = fl__arena_memdup(d->arena, bytes, length);
     memcpy(value, &s, sizeof s);
+    return FL_OK;
+}
+
+static inline fl_status decode_simple(struct decoding *d, fl_kind kind, uint32_t size, char *value)
+{
+    if (kind == FL_KIND_STRING || kind == FL_KIND_BYTES)
+        return decode_string(d, value);
+    if (decode_fixed(d, value, fixed_size(kind, size)) != FL_OK)
+        return FL_ERROR_CORRUPT;
+    if (kind == FL_KIND_BOOLEAN && *(unsigned char *)value > 1)
+        return corrupt(d, "a boolean is neither 0 nor 1");
     return FL_OK;
 }
 
@@ -258,8 +326,13 @@ static fl_status decode_row(struct decoding *d, const fl_type *type, char *row)
         const fl_field *f = &type->fields[i];
         if (f == nulls)
             continue;
-        if (!(bits & 1) && decode_shape(d, fl__shape_of_field(f), row + f->offset) != FL_OK)
-            return FL_ERROR_CORRUPT;
+        if (!(bits & 1)) {
+            fl_kind kind = fl_field_kind(f);
+            fl_status status = FL_LIKELY(is_simple(kind)) ? decode_simple(d, kind, f->size, row + f->offset) :
+                                                            decode_shape(d, fl__shape_of_field(f), row + f->offset);
+            if (status != FL_OK)
+                return status;
+        }
         bits >>= 1;
     }
     return FL_OK;
@@ -334,19 +407,10 @@ static fl_status decode_map(struct decoding *d, fl__shape shape, char *value)
 static fl_status decode_shape(struct decoding *d, fl__shape shape, char *value)
 {
     switch (shape.kind) {
-    case FL_KIND_BOOLEAN:
-        if (decode_fixed(d, value, 1) != FL_OK)
-            return FL_ERROR_CORRUPT;
-        return *(unsigned char *)value <= 1 ? FL_OK : corrupt(d, "a boolean is neither 0 nor 1");
-    case FL_KIND_DECIMAL: return decode_fixed(d, value, 18);
-    case FL_KIND_TIMESTAMP:
-    case FL_KIND_TIMESTAMP_LTZ: return decode_fixed(d, value, 12);
-    case FL_KIND_STRING:
-    case FL_KIND_BYTES: return decode_string(d, value);
     case FL_KIND_ROW: return decode_row(d, shape.type, value);
     case FL_KIND_ARRAY: return decode_array(d, shape, value);
     case FL_KIND_MAP: return decode_map(d, shape, value);
-    default: return decode_fixed(d, value, shape.size);
+    default: return decode_simple(d, shape.kind, shape.size, value);
     }
 }
 

@@ -9,6 +9,12 @@
 static int compare_shape(fl__shape shape, const void *a, const void *b);
 static uint64_t hash_shape(fl__shape shape, const void *value);
 
+/* Kinds that need no more than kind and size to be compared; rows, keys and elements of these go without shapes. */
+static inline bool is_simple(fl_kind kind)
+{
+    return kind != FL_KIND_ROW && kind != FL_KIND_ARRAY && kind != FL_KIND_MAP;
+}
+
 #define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
 
 #define COMPARE_AS(T)            \
@@ -37,6 +43,34 @@ static int compare_timestamps(const void *a, const void *b)
     return x.ms != y.ms ? COMPARE(x.ms, y.ms) : COMPARE(x.ns, y.ns);
 }
 
+static inline __attribute__((always_inline)) int compare_simple(fl_kind kind, uint32_t size, const void *a, const void *b)
+{
+    switch (kind) {
+    case FL_KIND_BOOLEAN: COMPARE_AS(uint8_t);
+    case FL_KIND_INT8: COMPARE_AS(int8_t);
+    case FL_KIND_INT16: COMPARE_AS(int16_t);
+    case FL_KIND_INT32:
+    case FL_KIND_DATE:
+    case FL_KIND_TIME:
+    case FL_KIND_INTERVAL_MONTHS: COMPARE_AS(int32_t);
+    case FL_KIND_INT64:
+    case FL_KIND_INTERVAL: COMPARE_AS(int64_t);
+    case FL_KIND_UINT8: COMPARE_AS(uint8_t);
+    case FL_KIND_UINT16: COMPARE_AS(uint16_t);
+    case FL_KIND_UINT32: COMPARE_AS(uint32_t);
+    case FL_KIND_UINT64: COMPARE_AS(uint64_t);
+    case FL_KIND_FLOAT: COMPARE_FLOATS(float);
+    case FL_KIND_DOUBLE: COMPARE_FLOATS(double);
+    case FL_KIND_DECIMAL: return fl__decimal_compare((const fl_decimal *)a, (const fl_decimal *)b);
+    case FL_KIND_STRING:
+    case FL_KIND_BYTES: return fl_string_compare(*(const fl_string *)a, *(const fl_string *)b);
+    case FL_KIND_TIMESTAMP:
+    case FL_KIND_TIMESTAMP_LTZ: return compare_timestamps(a, b);
+    case FL_KIND_RAW: return memcmp(a, b, size);
+    default: return 0;
+    }
+}
+
 static int compare_rows(const fl_type *type, const void *a, const void *b)
 {
     const fl_field *nulls = fl__type_nulls(type);
@@ -48,9 +82,15 @@ static int compare_rows(const fl_type *type, const void *a, const void *b)
         bool a_null = a_nulls & 1, b_null = b_nulls & 1;
         a_nulls >>= 1;
         b_nulls >>= 1;
-        int c = a_null || b_null ?
-            (int)b_null - (int)a_null :
-            compare_shape(fl__shape_of_field(f), (const char *)a + f->offset, (const char *)b + f->offset);
+        const char *x = (const char *)a + f->offset, *y = (const char *)b + f->offset;
+        fl_kind kind = fl_field_kind(f);
+        int c;
+        if (FL_UNLIKELY(a_null || b_null))
+            c = (int)b_null - (int)a_null;
+        else if (FL_LIKELY(is_simple(kind)))
+            c = compare_simple(kind, f->size, x, y);
+        else
+            c = compare_shape(fl__shape_of_field(f), x, y);
         if (c != 0)
             return c;
     }
@@ -129,35 +169,11 @@ static int compare_maps(fl__shape shape, const fl_map_value *a, const fl_map_val
 static int compare_shape(fl__shape shape, const void *a, const void *b)
 {
     switch (shape.kind) {
-    case FL_KIND_BOOLEAN: COMPARE_AS(uint8_t);
-    case FL_KIND_INT8: COMPARE_AS(int8_t);
-    case FL_KIND_INT16: COMPARE_AS(int16_t);
-    case FL_KIND_INT32:
-    case FL_KIND_DATE:
-    case FL_KIND_TIME:
-    case FL_KIND_INTERVAL_MONTHS: COMPARE_AS(int32_t);
-    case FL_KIND_INT64:
-    case FL_KIND_INTERVAL: COMPARE_AS(int64_t);
-    case FL_KIND_UINT8: COMPARE_AS(uint8_t);
-    case FL_KIND_UINT16: COMPARE_AS(uint16_t);
-    case FL_KIND_UINT32: COMPARE_AS(uint32_t);
-    case FL_KIND_UINT64: COMPARE_AS(uint64_t);
-    case FL_KIND_FLOAT: COMPARE_FLOATS(float);
-    case FL_KIND_DOUBLE: COMPARE_FLOATS(double);
-    case FL_KIND_DECIMAL: return fl__decimal_compare((const fl_decimal *)a, (const fl_decimal *)b);
-    case FL_KIND_STRING:
-    case FL_KIND_BYTES: return fl_string_compare(*(const fl_string *)a, *(const fl_string *)b);
-    case FL_KIND_TIMESTAMP:
-    case FL_KIND_TIMESTAMP_LTZ: return compare_timestamps(a, b);
     case FL_KIND_ARRAY: return compare_arrays(shape.type, (const fl_array *)a, (const fl_array *)b);
     case FL_KIND_MAP: return compare_maps(shape, (const fl_map_value *)a, (const fl_map_value *)b);
     case FL_KIND_ROW: return compare_rows(shape.type, a, b);
-    case FL_KIND_RAW: return memcmp(a, b, shape.size);
-    case FL_KIND_NONE:
-    case FL_KIND_NULLS:
-    case FL_KIND_COUNT: break;
+    default: return compare_simple(shape.kind, shape.size, a, b);
     }
-    return 0;
 }
 
 int fl_compare(const fl_type *type, const void *a, const void *b)
@@ -202,11 +218,45 @@ static uint64_t hash_double(double x)
     return fl__mix64(bits);
 }
 
+static uint64_t hash_decimal(const fl_decimal *value)
+{
+    fl_decimal d = fl__decimal_normal(value);
+    return combine(fl__mix64(d.low), (uint64_t)d.high ^ ((uint64_t)d.scale << 56));
+}
+
 static uint64_t hash_timestamp(const void *value)
 {
     fl_timestamp t;
     memcpy(&t, value, sizeof t);
     return combine(fl__mix64((uint64_t)t.ms), (uint32_t)t.ns);
+}
+
+static inline __attribute__((always_inline)) uint64_t hash_simple(fl_kind kind, uint32_t size, const void *value)
+{
+    switch (kind) {
+    case FL_KIND_INT8:
+    case FL_KIND_UINT8:
+    case FL_KIND_BOOLEAN: HASH_AS(uint8_t);
+    case FL_KIND_INT16:
+    case FL_KIND_UINT16: HASH_AS(uint16_t);
+    case FL_KIND_INT32:
+    case FL_KIND_UINT32:
+    case FL_KIND_DATE:
+    case FL_KIND_TIME:
+    case FL_KIND_INTERVAL_MONTHS: return fl__key_hash_u32(value);
+    case FL_KIND_INT64:
+    case FL_KIND_UINT64:
+    case FL_KIND_INTERVAL: return fl__key_hash_u64(value);
+    case FL_KIND_FLOAT: return hash_float(*(const float *)value);
+    case FL_KIND_DOUBLE: return hash_double(*(const double *)value);
+    case FL_KIND_DECIMAL: return hash_decimal((const fl_decimal *)value);
+    case FL_KIND_STRING:
+    case FL_KIND_BYTES: return fl__key_hash_string(value);
+    case FL_KIND_TIMESTAMP:
+    case FL_KIND_TIMESTAMP_LTZ: return hash_timestamp(value);
+    case FL_KIND_RAW: return fl__hash_bytes(value, size);
+    default: return 0;
+    }
 }
 
 static uint64_t hash_row(const fl_type *type, const void *value)
@@ -217,7 +267,16 @@ static uint64_t hash_row(const fl_type *type, const void *value)
         const fl_field *f = &type->fields[i];
         if (f == nulls)
             continue;
-        hash = combine(hash, bits & 1 ? HASH_NULL : hash_shape(fl__shape_of_field(f), (const char *)value + f->offset));
+        const char *at = (const char *)value + f->offset;
+        fl_kind kind = fl_field_kind(f);
+        uint64_t part;
+        if (FL_UNLIKELY(bits & 1))
+            part = HASH_NULL;
+        else if (FL_LIKELY(is_simple(kind)))
+            part = hash_simple(kind, f->size, at);
+        else
+            part = hash_shape(fl__shape_of_field(f), at);
+        hash = combine(hash, part);
         bits >>= 1;
     }
     return hash;
@@ -250,41 +309,45 @@ static uint64_t hash_map(fl__shape shape, const fl_map_value *map)
 static uint64_t hash_shape(fl__shape shape, const void *value)
 {
     switch (shape.kind) {
-    case FL_KIND_INT8:
-    case FL_KIND_UINT8:
-    case FL_KIND_BOOLEAN: HASH_AS(uint8_t);
-    case FL_KIND_INT16:
-    case FL_KIND_UINT16: HASH_AS(uint16_t);
-    case FL_KIND_INT32:
-    case FL_KIND_UINT32:
-    case FL_KIND_DATE:
-    case FL_KIND_TIME:
-    case FL_KIND_INTERVAL_MONTHS: return fl__key_hash_u32(value);
-    case FL_KIND_INT64:
-    case FL_KIND_UINT64:
-    case FL_KIND_INTERVAL: return fl__key_hash_u64(value);
-    case FL_KIND_FLOAT: return hash_float(*(const float *)value);
-    case FL_KIND_DOUBLE: return hash_double(*(const double *)value);
-    case FL_KIND_DECIMAL: {
-        fl_decimal d = fl__decimal_normal((const fl_decimal *)value);
-        return combine(fl__mix64(d.low), (uint64_t)d.high ^ ((uint64_t)d.scale << 56));
-    }
-    case FL_KIND_STRING:
-    case FL_KIND_BYTES: return fl__key_hash_string(value);
-    case FL_KIND_TIMESTAMP:
-    case FL_KIND_TIMESTAMP_LTZ: return hash_timestamp(value);
     case FL_KIND_ARRAY: return hash_array(shape.type, (const fl_array *)value);
     case FL_KIND_MAP: return hash_map(shape, (const fl_map_value *)value);
     case FL_KIND_ROW: return hash_row(shape.type, value);
-    case FL_KIND_RAW: return fl__hash_bytes(value, shape.size);
-    case FL_KIND_NONE:
-    case FL_KIND_NULLS:
-    case FL_KIND_COUNT: break;
+    default: return hash_simple(shape.kind, shape.size, value);
     }
-    return 0;
 }
 
 uint64_t fl_hash(const fl_type *type, const void *value)
 {
     return hash_shape(fl__shape_of(type), value);
+}
+
+/* ---- keys: as by type, without looking at the type ---- */
+
+uint64_t fl__key_hash_generic(const fl__key *key, const void *value)
+{
+    if (!key->simple)
+        return fl_hash(key->type, value);
+    uint64_t hash = HASH_SEED;
+    for (uint32_t i = 0; i < key->part_count; i++) {
+        const struct fl__key_part *part = &key->parts[i];
+        hash = combine(hash, hash_simple(part->kind, part->size, (const char *)value + part->to));
+    }
+    return hash;
+}
+
+bool fl__key_equal_generic(const fl__key *key, const void *a, const void *b)
+{
+    if (!key->simple)
+        return fl_compare(key->type, a, b) == 0;
+    for (uint32_t i = 0; i < key->part_count; i++) {
+        const struct fl__key_part *part = &key->parts[i];
+        const char *x = (const char *)a + part->to, *y = (const char *)b + part->to;
+        if (part->kind == FL_KIND_STRING || part->kind == FL_KIND_BYTES) {
+            if (!fl_string_equal(*(const fl_string *)x, *(const fl_string *)y))
+                return false;
+        } else if (compare_simple(part->kind, part->size, x, y) != 0) {
+            return false;
+        }
+    }
+    return true;
 }

@@ -1,12 +1,8 @@
 /* Values as text, in the form that Java and Flink print them. */
 #include "data/decimal.h"
+#include "data/floating.h"
 #include "data/time.h"
 #include "data/type.h"
-
-#include <inttypes.h>
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 /* Text that keeps counting when the buffer is full, as snprintf does. */
 struct text {
@@ -58,123 +54,6 @@ static void put_hex(struct text *text, const char *data, size_t length)
         char pair[2] = { hex[(unsigned char)data[i] >> 4], hex[data[i] & 15] };
         put(text, pair, 2);
     }
-}
-
-/* ---- floating point: Java's Double.toString and Float.toString ---- */
-
-/* A number as digits d.ddd × 10^exponent. */
-struct digits {
-    char digits[20];
-    int count, exponent;
-};
-
-/* The number rounded to `count` significant digits. */
-static void round_to(double x, int count, struct digits *out)
-{
-    char text[40];
-    snprintf(text, sizeof text, "%.*e", count - 1, x);
-    out->count = 0;
-    const char *p = text;
-    for (; *p != 'e'; p++)
-        if (*p >= '0' && *p <= '9') /* the point is another character in other locales */
-            out->digits[out->count++] = *p;
-    out->exponent = atoi(p + 1);
-}
-
-static void strip_zeros(struct digits *d, int least)
-{
-    while (d->count > least && d->digits[d->count - 1] == '0')
-        d->count--;
-}
-
-static double value_of(const struct digits *d, bool is_float)
-{
-    char text[40];
-    snprintf(text, sizeof text, "%.*se%d", d->count, d->digits, d->exponent - d->count + 1);
-    return is_float ? (double)strtof(text, NULL) : strtod(text, NULL);
-}
-
-/* Adds one unit in the last place. */
-static void next_up(struct digits *d)
-{
-    int i = d->count - 1;
-    while (i >= 0 && d->digits[i] == '9')
-        d->digits[i--] = '0';
-    if (i >= 0) {
-        d->digits[i]++;
-    } else {
-        d->digits[0] = '1';
-        d->exponent++;
-    }
-}
-
-/* The fewest digits (two at least) that read back as x, and of those the nearest to x. */
-static void shortest(double x, bool is_float, struct digits *out)
-{
-    int last = is_float ? 9 : 17, from = is_float ? 6 : 15;
-    /* Any 15 (6) digits survive in a normal number: what is shorter shows there as trailing zeros. */
-    if (x < (is_float ? 0x1p-126 : 0x1p-1022))
-        from = 2;
-    /* Below a power of two numbers lie closer, so that the nearest text may fail where the one above does not. */
-    int unused;
-    bool power_of_two = frexp(x, &unused) == 0.5;
-    for (int count = from; count <= last; count++) {
-        round_to(x, count, out);
-        bool found = count == last || value_of(out, is_float) == x;
-        if (!found && power_of_two) {
-            next_up(out);
-            found = value_of(out, is_float) == x;
-        }
-        if (found)
-            break;
-    }
-    strip_zeros(out, 2);
-}
-
-static void put_floating(struct text *text, double x, bool is_float)
-{
-    if (x != x) {
-        put_text(text, "NaN");
-        return;
-    }
-    if (signbit(x)) {
-        put_char(text, '-');
-        x = -x;
-    }
-    if (isinf(x)) {
-        put_text(text, "Infinity");
-        return;
-    }
-    if (x < 1e7 && x == (double)(uint32_t)x) {
-        put_unsigned(text, (uint32_t)x, false);
-        put_text(text, ".0");
-        return;
-    }
-    struct digits d;
-    shortest(x, is_float, &d);
-    if (d.exponent >= 7 || d.exponent < -3) {
-        put(text, d.digits, 1);
-        put_char(text, '.');
-        put(text, d.digits + 1, (size_t)d.count - 1);
-        put_char(text, 'E');
-        put_signed(text, d.exponent);
-        return;
-    }
-    /* Two digits were wanted to choose the nearest; in plain form a zero at the end is not printed. */
-    strip_zeros(&d, 1);
-    if (d.exponent < 0) {
-        put(text, "0.000", (size_t)(1 - d.exponent));
-        put(text, d.digits, (size_t)d.count);
-        return;
-    }
-    int whole = d.exponent + 1;
-    for (int i = 0; i < whole; i++)
-        put_char(text, i < d.count ? d.digits[i] : '0');
-    put_char(text, '.');
-    if (d.count > whole)
-        put(text, d.digits + whole, (size_t)(d.count - whole));
-    else
-        put_char(text, '0');
 }
 
 /* ---- by type ---- */
@@ -239,6 +118,12 @@ static void put_decimal(struct text *text, const fl_decimal *d)
 {
     char buffer[FL__DECIMAL_TEXT];
     put(text, buffer, fl__decimal_format(d, buffer));
+}
+
+static void put_floating(struct text *text, double x, bool is_float)
+{
+    char buffer[FL__FLOATING_TEXT];
+    put(text, buffer, fl__floating_format(x, is_float, buffer));
 }
 
 static void put_time(struct text *text, fl_kind kind, const void *value)

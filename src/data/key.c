@@ -10,11 +10,6 @@ uint64_t fl__hash_bytes(const void *data, size_t length)
     return XXH3_64bits(data, length);
 }
 
-uint64_t fl__key_hash_generic(const fl__key *key, const void *value)
-{
-    return fl_hash(key->type, value);
-}
-
 static fl__key_class class_of(fl_kind kind)
 {
     switch (kind) {
@@ -32,6 +27,23 @@ static fl__key_class class_of(fl_kind kind)
     }
 }
 
+enum { PARTS_MAX = sizeof(((fl__key *)0)->parts) / sizeof(((fl__key *)0)->parts[0]) };
+
+/* Lists the fields of a key that is a row of scalars, none of them nullable. */
+static void list_parts(fl__key *key)
+{
+    if (key->type->kind != FL_KIND_ROW || key->type->field_count > PARTS_MAX)
+        return;
+    key->simple = true;
+    key->part_count = key->type->field_count;
+    for (uint32_t i = 0; i < key->part_count; i++) {
+        const fl_field *f = &key->type->fields[i];
+        fl_kind kind = fl_field_kind(f);
+        key->parts[i] = (struct fl__key_part){ .to = f->offset, .size = f->size, .kind = kind };
+        key->simple = key->simple && kind != FL_KIND_ROW && kind != FL_KIND_NULLS;
+    }
+}
+
 static fl_status init(fl__key *key, const fl_type *type, fl_error *error)
 {
     if (!fl__type_is_key(type))
@@ -40,6 +52,7 @@ static fl_status init(fl__key *key, const fl_type *type, fl_error *error)
     key->type = type;
     key->class = class_of(type->kind);
     key->size = type->size;
+    list_parts(key);
     return FL_OK;
 }
 
@@ -63,8 +76,6 @@ fl_status fl__key_init_selector(fl__key *key, const fl_type *key_type, fl__key_s
 }
 
 /* ---- keys of fields ---- */
-
-enum { PARTS_MAX = sizeof(((fl__key *)0)->parts) / sizeof(((fl__key *)0)->parts[0]) };
 
 /* A field that a key is made of: where it lies in the row, and where its null bit does. */
 struct part {
@@ -238,14 +249,15 @@ fl_status fl__key_init_fields(fl__key *key, fl__arena *arena, const fl_type *row
         key->offset = parts[0].offset;
         return FL_OK;
     }
-    key->part_count = (uint32_t)count;
+    key->part_count = (uint32_t)count; /* the null bits are no part */
     for (size_t i = 0; i < count; i++) {
-        key->parts[i] = (struct fl__key_part){ .from = parts[i].offset,
-            .to = tuple->fields[i].offset,
-            .size = tuple->fields[i].size,
-            .nullable = parts[i].nullable,
-            .nulls_from = parts[i].nulls_offset,
-            .null_bit = parts[i].null_bit };
+        struct fl__key_part *part = &key->parts[i];
+        part->from = parts[i].offset;
+        part->to = tuple->fields[i].offset;
+        part->size = tuple->fields[i].size;
+        part->nullable = parts[i].nullable;
+        part->nulls_from = parts[i].nulls_offset;
+        part->null_bit = parts[i].null_bit;
     }
     key->nullable = nullable;
     key->nulls_to = nullable ? tuple->fields[count].offset : 0;
@@ -294,7 +306,7 @@ void fl__key_hash_rows(const fl__key *key, const char *rows, size_t row_size, ui
         break;
     case FL__KEY_GENERIC:
         for (uint32_t i = 0; i < count; i++, rows += row_size)
-            hashes[i] = fl_hash(key->type, rows);
+            hashes[i] = fl__key_hash_generic(key, rows);
         break;
     }
 }

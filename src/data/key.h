@@ -21,10 +21,12 @@ typedef struct fl__key {
     bool in_place;       /* the key lies in the row, at offset: no extraction */
     uint32_t offset;
     uint32_t size;       /* sizeof the key */
-    /* extraction: several fields into a tuple */
+    /* the key is a row: its fields, and where extraction takes them from */
+    bool simple; /* neither nullable nor nested: the parts are all there is to hash and compare */
     uint32_t part_count;
     struct fl__key_part {
         uint32_t from, to, size;
+        fl_kind kind;
         bool nullable; /* bit null_bit of the 64 at nulls_from in the row says so */
         uint32_t nulls_from, null_bit;
     } parts[16];
@@ -79,6 +81,7 @@ static inline uint64_t fl__mix64(uint64_t x)
 }
 
 uint64_t fl__key_hash_generic(const fl__key *key, const void *value);
+bool fl__key_equal_generic(const fl__key *key, const void *a, const void *b);
 
 static inline uint64_t fl__key_hash_u64(const void *value)
 {
@@ -131,7 +134,7 @@ static inline __attribute__((always_inline)) bool fl__key_equal_class(const fl__
         case FL__KEY_GENERIC:
             break;
     }
-    return fl_compare(key->type, a, b) == 0;
+    return fl__key_equal_generic(key, a, b);
 }
 static inline bool fl__key_equal(const fl__key *key, const void *a, const void *b)
 {

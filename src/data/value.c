@@ -8,24 +8,38 @@
 
 enum { STRINGS_MAX = sizeof(((fl__layout *)0)->string_offsets) / sizeof(((fl__layout *)0)->string_offsets[0]) };
 
-/* Adds the strings of a place; false when there is anything else with pointers, nullable fields, or too many. */
-static bool add_strings(fl__layout *layout, fl__shape shape, uint32_t offset)
+/* Where a place's null bit lies; offset FL__NEVER_NULL: nowhere. */
+struct null_place {
+    uint32_t offset, bit;
+};
+
+/* Adds the strings of a place; false when there is anything else with pointers, two null bits for one string, or too
+ * many. */
+static bool add_strings(fl__layout *layout, fl__shape shape, uint32_t offset, struct null_place null)
 {
     switch (shape.kind) {
     case FL_KIND_STRING:
     case FL_KIND_BYTES:
         if (layout->string_count == STRINGS_MAX)
             return false;
-        layout->string_offsets[layout->string_count++] = offset;
+        layout->string_offsets[layout->string_count] = offset;
+        layout->null_offsets[layout->string_count] = null.offset;
+        layout->null_bits[layout->string_count++] = (uint8_t)null.bit;
+        layout->nullable_strings |= null.offset != FL__NEVER_NULL;
         return true;
     case FL_KIND_ROW: break;
     default: return shape.kind != FL_KIND_ARRAY && shape.kind != FL_KIND_MAP;
     }
-    if (fl__type_nulls(shape.type))
+    const fl_field *nulls = fl__type_nulls(shape.type);
+    if (nulls && null.offset != FL__NEVER_NULL)
         return fl__type_is_flat(shape.type);
+    uint32_t bit = 0;
     for (uint32_t i = 0; i < shape.type->field_count; i++) {
         const fl_field *f = &shape.type->fields[i];
-        if (!add_strings(layout, fl__shape_of_field(f), offset + f->offset))
+        if (f == nulls)
+            continue;
+        if (!add_strings(layout, fl__shape_of_field(f), offset + f->offset,
+                nulls ? (struct null_place){ offset + nulls->offset, bit++ } : null))
             return false;
     }
     return true;
@@ -37,10 +51,49 @@ void fl__layout_init(fl__layout *layout, const fl_type *type)
     layout->type = type;
     layout->row_size = type->size;
     layout->is_flat = fl__type_is_flat(type);
-    if (!layout->is_flat)
-        layout->only_strings = add_strings(layout, fl__shape_of(type), 0);
-    if (!layout->only_strings)
+    if (layout->is_flat)
+        return;
+    if (!add_strings(layout, fl__shape_of(type), 0, (struct null_place){ FL__NEVER_NULL, 0 })) {
         layout->string_count = 0;
+        layout->nullable_strings = false;
+        return;
+    }
+    layout->only_strings = !layout->nullable_strings;
+}
+
+/* ---- rows whose pointers are all strings' ---- */
+
+static inline bool is_listed(const fl__layout *layout)
+{
+    return layout->only_strings || layout->nullable_strings;
+}
+
+static inline fl_string *string_at(const fl__layout *layout, const void *value, uint32_t i)
+{
+    return (fl_string *)((char *)(uintptr_t)value + layout->string_offsets[i]);
+}
+
+static inline bool string_is_null(const fl__layout *layout, const void *value, uint32_t i)
+{
+    uint64_t bits;
+    if (layout->null_offsets[i] == FL__NEVER_NULL)
+        return false;
+    memcpy(&bits, (const char *)value + layout->null_offsets[i], sizeof bits);
+    return (bits >> layout->null_bits[i]) & 1;
+}
+
+/* Has the string a piece? */
+static inline bool is_long(const fl__layout *layout, const void *value, uint32_t i)
+{
+    return string_at(layout, value, i)->length > FL_STRING_INLINE && !string_is_null(layout, value, i);
+}
+
+/* Zeroes what is null, so that nothing dangles there. */
+static inline void clear_nulls(const fl__layout *layout, void *value)
+{
+    for (uint32_t i = 0; layout->nullable_strings && i < layout->string_count; i++)
+        if (string_is_null(layout, value, i))
+            memset(string_at(layout, value, i), 0, sizeof(fl_string));
 }
 
 /* ---- the walk ---- */
@@ -174,12 +227,10 @@ size_t fl__value_heap_bytes(const fl__layout *layout, const void *value)
     if (layout->is_flat)
         return 0;
     size_t bytes = 0;
-    if (layout->only_strings) {
-        for (uint32_t i = 0; i < layout->string_count; i++) {
-            uint32_t length;
-            memcpy(&length, (const char *)value + layout->string_offsets[i], sizeof length);
-            bytes += length > FL_STRING_INLINE ? fl__align8(length) : 0;
-        }
+    if (is_listed(layout)) {
+        for (uint32_t i = 0; i < layout->string_count; i++)
+            if (is_long(layout, value, i))
+                bytes += fl__align8(string_at(layout, value, i)->length);
         return bytes;
     }
     /* only reads: nothing in this walk writes to the value */
@@ -203,12 +254,13 @@ void fl__value_adopt(const fl__layout *layout, void *value, char **heap)
 {
     if (layout->is_flat)
         return;
-    if (!layout->only_strings) {
+    if (!is_listed(layout)) {
         fl__walk_value(&(fl__walk){ .visit = copy_piece, .context = heap, .clear = true }, layout->type, value);
         return;
     }
+    clear_nulls(layout, value);
     for (uint32_t i = 0; i < layout->string_count; i++) {
-        fl_string *s = (fl_string *)((char *)value + layout->string_offsets[i]);
+        fl_string *s = string_at(layout, value, i);
         if (s->length > FL_STRING_INLINE)
             copy_piece(heap, &s->bytes, s->length, false);
     }
@@ -227,8 +279,16 @@ static bool own_piece(void *context, const char **slot, size_t bytes, bool holds
 
 void fl__value_own(const fl__layout *layout, void *value, fl__heap *heap)
 {
-    if (!layout->is_flat)
+    if (is_listed(layout)) {
+        clear_nulls(layout, value);
+        for (uint32_t i = 0; i < layout->string_count; i++) {
+            fl_string *s = string_at(layout, value, i);
+            if (s->length > FL_STRING_INLINE)
+                own_piece(heap, &s->bytes, s->length, false);
+        }
+    } else if (!layout->is_flat) {
         fl__walk_value(&(fl__walk){ .visit = own_piece, .context = heap, .clear = true }, layout->type, value);
+    }
 }
 
 static bool free_piece(void *context, const char **slot, size_t bytes, bool holds_pointers)
@@ -240,8 +300,13 @@ static bool free_piece(void *context, const char **slot, size_t bytes, bool hold
 
 void fl__value_drop(const fl__layout *layout, void *value, fl__heap *heap)
 {
-    if (!layout->is_flat)
+    if (is_listed(layout)) {
+        for (uint32_t i = 0; i < layout->string_count; i++)
+            if (is_long(layout, value, i))
+                free_piece(heap, &string_at(layout, value, i)->bytes, string_at(layout, value, i)->length, false);
+    } else if (!layout->is_flat) {
         fl__walk_value(&(fl__walk){ .visit = free_piece, .context = heap, .children_first = true }, layout->type, value);
+    }
 }
 
 /* Settling: list the old value's pieces; walk the new value and let it keep each old piece once, copying all else; then
@@ -303,20 +368,54 @@ static bool keep_or_copy(void *context, const char **slot, size_t bytes, bool ho
     return own_piece(s->heap, slot, bytes, holds_pointers);
 }
 
-/* Do both point to the same pieces? May say no when they do. */
-static bool same_pieces(const fl__layout *layout, const char *value, const char *old)
+/* The same for rows whose pointers are all strings': few enough to look at each pair. */
+static void settle_strings(const fl__layout *layout, void *value, const void *old, fl__heap *heap)
 {
-    if (!layout->only_strings)
-        return memcmp(value, old, layout->row_size) == 0;
+    uint32_t owned = 0, kept = 0; /* bits of the old strings: have a piece; it stays */
+    _Static_assert(STRINGS_MAX <= 32, "one bit a string");
     for (uint32_t i = 0; i < layout->string_count; i++)
-        if (memcmp(value + layout->string_offsets[i], old + layout->string_offsets[i], sizeof(fl_string)) != 0)
+        owned |= (uint32_t)is_long(layout, old, i) << i;
+    clear_nulls(layout, value);
+    for (uint32_t i = 0; i < layout->string_count; i++) {
+        fl_string *s = string_at(layout, value, i);
+        if (s->length <= FL_STRING_INLINE)
+            continue;
+        uint32_t rest = owned & ~kept;
+        for (; rest; rest &= rest - 1) {
+            const fl_string *o = string_at(layout, old, (uint32_t)__builtin_ctz(rest));
+            if (o->bytes == s->bytes && o->length == s->length)
+                break;
+        }
+        if (rest)
+            kept |= rest & -rest;
+        else
+            own_piece(heap, &s->bytes, s->length, false);
+    }
+    for (uint32_t lost = owned & ~kept; lost; lost &= lost - 1) {
+        fl_string *o = string_at(layout, old, (uint32_t)__builtin_ctz(lost));
+        free_piece(heap, &o->bytes, o->length, false);
+    }
+}
+
+static bool same_strings(const fl__layout *layout, const void *value, const void *old)
+{
+    for (uint32_t i = 0; i < layout->string_count; i++)
+        if (memcmp(string_at(layout, value, i), string_at(layout, old, i), sizeof(fl_string)) != 0 ||
+            string_is_null(layout, value, i) != string_is_null(layout, old, i))
             return false;
     return true;
 }
 
 void fl__value_settle(const fl__layout *layout, void *value, const void *old, fl__heap *heap)
 {
-    if (layout->is_flat || same_pieces(layout, (const char *)value, (const char *)old))
+    if (layout->is_flat)
+        return;
+    if (is_listed(layout)) {
+        if (!same_strings(layout, value, old))
+            settle_strings(layout, value, old, heap);
+        return;
+    }
+    if (memcmp(value, old, layout->row_size) == 0)
         return;
     struct settling s;
     s.heap = heap;

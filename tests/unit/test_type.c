@@ -217,24 +217,64 @@ static void test_format_doubles_as_java(void **state)
         assert_format(FL_TYPE(float), &floats[i].value, floats[i].text);
 }
 
+static int significant_digits(const char *text)
+{
+    int count = 0, zeros = 0;
+    for (; *text && *text != 'E'; text++) {
+        if (*text < '0' || *text > '9' || (*text == '0' && count + zeros == 0))
+            continue;
+        if (*text == '0') {
+            zeros++; /* counts if another digit follows */
+        } else {
+            count += zeros + 1;
+            zeros = 0;
+        }
+    }
+    return count;
+}
+
 static void test_formatted_doubles_read_back(void **state)
 {
     (void)state;
     uint64_t x = 1;
-    for (int i = 0; i < 20000; i++) {
+    for (int i = 0; i < 60000; i++) {
         x = x * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
         uint64_t bits = x ^ (x >> 33);
         if (i < 2046) /* every power of two: where numbers below lie closer than above */
             bits = (uint64_t)(i + 1) << 52;
+        else if (i % 2) /* magnitudes that people use */
+            bits = (bits & UINT64_C(0x800fffffffffffff)) | (1000 + (bits >> 52) % 80) << 52;
         double value, back;
         memcpy(&value, &bits, sizeof value);
         if (isnan(value) || isinf(value))
             continue;
-        char text[64];
+        char text[64], shorter[64];
         fl_format(FL_TYPE(double), &value, text, sizeof text);
         fl_string s = fl_str(text);
         assert_true(fl_string_to_double(&s, &back));
         assert_memory_equal(&back, &value, sizeof value);
+        int digits = significant_digits(text);
+        if (digits > 2) {
+            snprintf(shorter, sizeof shorter, "%.*e", digits - 2, value);
+            assert_false(strtod(shorter, NULL) == value);
+        }
+    }
+}
+
+static void test_formatted_floats_read_back(void **state)
+{
+    (void)state;
+    for (uint32_t bits = 1; bits < 0x7f800000; bits += 9973) {
+        float value;
+        memcpy(&value, &bits, sizeof value);
+        char text[64], shorter[64];
+        fl_format(FL_TYPE(float), &value, text, sizeof text);
+        assert_true(strtof(text, NULL) == value);
+        int digits = significant_digits(text);
+        if (digits > 2) {
+            snprintf(shorter, sizeof shorter, "%.*e", digits - 2, (double)value);
+            assert_false(strtof(shorter, NULL) == value);
+        }
     }
 }
 
@@ -538,6 +578,7 @@ int main(void)
         cmocka_unit_test(test_check_names_what_is_wrong),
         cmocka_unit_test(test_format_doubles_as_java),
         cmocka_unit_test(test_formatted_doubles_read_back),
+        cmocka_unit_test(test_formatted_floats_read_back),
         cmocka_unit_test(test_format_of_scalars),
         cmocka_unit_test(test_format_of_times),
         cmocka_unit_test(test_format_of_rows),
