@@ -111,7 +111,8 @@ bool fl__string_token_of_two(fl_string *rest, char first, char second, fl_string
 bool fl__string_token_of_list(fl_string *rest, const char *delimiters, fl_string *token);
 
 /* Takes the next token from the front of *rest: skips bytes that are in delimiters, then takes all bytes up to the next
- * delimiter or the end; that delimiter is removed too. With no delimiters at all the rest is one token. False when nothing but delimiters was left. A short *rest (≤ 12 bytes) works too. */
+ * delimiter or the end; that delimiter is removed too. With no delimiters at all the rest is one token. False when
+ * nothing but delimiters was left. A short *rest (≤ 12 bytes) works too. */
 static inline bool fl_string_token(fl_string *rest, const char *delimiters, fl_string *token)
 {
     if (FL_LIKELY(delimiters[0] && !(delimiters[1] && delimiters[2]))) /* known when compiled, for a literal */

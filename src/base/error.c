@@ -3,9 +3,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#define STATUS_NAME(s) \
-    case s:            \
-        return #s
+#define STATUS_NAME(s)                                                                                                 \
+    case s: return #s
 
 const char *fl_status_name(fl_status status)
 {
@@ -39,7 +38,7 @@ fl_status fl__error_set(fl_error *error, fl_status status, const char *format, .
 {
     va_list args;
     va_start(args, format);
-    fill(error, status, (fl_where){NULL, 0}, format, args);
+    fill(error, status, (fl_where){ NULL, 0 }, format, args);
     va_end(args);
     return status;
 }

@@ -14,7 +14,7 @@ typedef struct fl_error {
 } fl_error;
 
 /* No error yet. */
-#define FL_ERROR_INIT ((fl_error){FL_OK, {NULL, 0}, NULL})
+#define FL_ERROR_INIT ((fl_error){ FL_OK, { NULL, 0 }, NULL })
 
 /* Fills *error unless it holds one already (the first one counts). Returns status, so that one can write
  * `return fl__error_set(error, FL_ERROR_IO, "…")`. error may be NULL: only the status is passed on. */

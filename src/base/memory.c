@@ -20,7 +20,7 @@
 #define UNPOISON(p, size) ((void)(p), (void)(size))
 #endif
 
-fl__memory fl__memory_process = {.name = "process"};
+fl__memory fl__memory_process = { .name = "process" };
 
 void fl__memory_init(fl__memory *memory, const char *name, fl__memory *parent, int64_t limit)
 {
@@ -47,8 +47,8 @@ static void account(fl__memory *memory, int64_t bytes)
 
 _Noreturn static void out_of_memory(fl__memory *memory, size_t size)
 {
-    fprintf(stderr, "flinc: out of memory: %zu bytes for %s, which holds %lld\n", size, memory ? memory->name : "process",
-            (long long)fl__memory_used(memory ? memory : &fl__memory_process));
+    fprintf(stderr, "flinc: out of memory: %zu bytes for %s, which holds %lld\n", size,
+        memory ? memory->name : "process", (long long)fl__memory_used(memory ? memory : &fl__memory_process));
     abort();
 }
 
@@ -106,7 +106,7 @@ struct fl__arena_chunk {
 
 void fl__arena_init(fl__arena *arena, fl__memory *memory)
 {
-    *arena = (fl__arena){.memory = memory};
+    *arena = (fl__arena){ .memory = memory };
 }
 
 void fl__arena_release(fl__arena *arena)

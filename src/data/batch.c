@@ -30,7 +30,7 @@ uint64_t fl__batch_lay_out(fl__batch *batch, const fl_type *type, uint32_t colum
 static size_t column_bytes(uint32_t columns)
 {
     return (columns & FL__COLUMN_TIMESTAMP ? 8u : 0u) + (columns & FL__COLUMN_HASH ? 8u : 0u) +
-        (columns & FL__COLUMN_KIND ? 1u : 0u);
+           (columns & FL__COLUMN_KIND ? 1u : 0u);
 }
 
 /* A batch of this capacity and heap, in a segment of at least segment_size bytes. */

@@ -33,8 +33,8 @@ typedef struct fl__batch {
     uint32_t capacity; /* rows */
     uint32_t columns;  /* FL__COLUMN_* */
     uint32_t timestamps_offset, hashes_offset, kinds_offset, rows_offset; /* from the header's start */
-    uint32_t heap_start; /* heap is [heap_start, size) */
-    uint64_t base;       /* address at which the pointers hold */
+    uint32_t heap_start;                                                  /* heap is [heap_start, size) */
+    uint64_t base;                                                        /* address at which the pointers hold */
     /* local to the process, meaningless on the wire */
     struct fl__batch *next; /* in a free list or overflow queue; owner's */
     void *owner;            /* where it goes back to; NULL: fl__batch_free */
@@ -109,8 +109,8 @@ typedef struct fl__layout {
     const fl_type *type;
     uint32_t row_size;
     bool is_flat;
-    bool only_strings;       /* not flat, and string_offsets says it all */
-    bool nullable_strings;   /* not flat, not only_strings; the lists say it all, null bits included */
+    bool only_strings;     /* not flat, and string_offsets says it all */
+    bool nullable_strings; /* not flat, not only_strings; the lists say it all, null bits included */
     uint32_t string_count;
     uint32_t string_offsets[32];
     uint32_t null_offsets[32]; /* of the 64 null bits that hold the string's; FL__NEVER_NULL */

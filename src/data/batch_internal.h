@@ -13,9 +13,9 @@ typedef bool (*fl__piece_visitor)(void *context, const char **slot, size_t bytes
 typedef struct fl__walk {
     fl__piece_visitor visit;
     void *context;
-    ptrdiff_t shift;   /* what pointers in values are off by (batches that were moved and not rebased yet); else 0 */
+    ptrdiff_t shift;     /* what pointers in values are off by (batches that were moved and not rebased yet); else 0 */
     bool children_first; /* visit elements before the array that holds them, as freeing wants it */
-    bool clear;        /* values are ours to write: zero what is null, so that nothing dangles there */
+    bool clear;          /* values are ours to write: zero what is null, so that nothing dangles there */
 } fl__walk;
 
 /* Visits all pieces of the value in the order of its fields; false when the visitor said so. Null fields and elements

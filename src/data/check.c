@@ -46,7 +46,7 @@ static bool check_row(struct checking *c, const fl_type *type, const char *row)
     const fl_field *nulls = fl__type_nulls(type);
     uint64_t bits = fl__row_nulls(nulls, row);
     for (uint32_t i = 0; i < type->field_count; i++) {
-        const fl_field *f = &type->fields[i];
+        const fl_field *f = fl__field_at(type, i);
         if (f == nulls)
             continue;
         if (!(bits & 1) && !check_shape(c, fl__shape_of_field(f), row + f->offset))
@@ -56,7 +56,8 @@ static bool check_row(struct checking *c, const fl_type *type, const char *row)
     return true;
 }
 
-static bool check_run(struct checking *c, const fl_type *element, const void *data, const uint64_t *nulls, uint32_t count)
+static bool check_run(
+    struct checking *c, const fl_type *element, const void *data, const uint64_t *nulls, uint32_t count)
 {
     fl__shape shape = fl__shape_of(element);
     const uint64_t *local_nulls = NULL;
@@ -91,7 +92,7 @@ static bool check_shape(struct checking *c, fl__shape shape, const char *value)
         if (m->count == 0)
             return !m->keys && !m->values && !m->nulls;
         return check_run(c, shape.key, m->keys, NULL, m->count) &&
-            check_run(c, shape.type, m->values, m->nulls, m->count);
+               check_run(c, shape.type, m->values, m->nulls, m->count);
     }
     case FL_KIND_ROW: return check_row(c, shape.type, value);
     default: return true;
@@ -107,10 +108,10 @@ static bool check_header(const fl__batch *batch, const fl_type *type, size_t siz
         return false;
     uint64_t rows = fl__batch_lay_out(&expected, type, batch->columns, batch->capacity);
     return rows + (uint64_t)batch->capacity * type->size <= batch->size &&
-        batch->timestamps_offset == expected.timestamps_offset && batch->hashes_offset == expected.hashes_offset &&
-        batch->kinds_offset == expected.kinds_offset && batch->rows_offset == expected.rows_offset &&
-        batch->count <= batch->capacity && batch->heap_start <= batch->size && batch->heap_start % 8 == 0 &&
-        batch->rows_offset + (uint64_t)batch->count * type->size <= batch->heap_start;
+           batch->timestamps_offset == expected.timestamps_offset && batch->hashes_offset == expected.hashes_offset &&
+           batch->kinds_offset == expected.kinds_offset && batch->rows_offset == expected.rows_offset &&
+           batch->count <= batch->capacity && batch->heap_start <= batch->size && batch->heap_start % 8 == 0 &&
+           batch->rows_offset + (uint64_t)batch->count * type->size <= batch->heap_start;
 }
 
 bool fl__batch_check(const fl__batch *batch, const fl_type *type, size_t size)

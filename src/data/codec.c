@@ -176,7 +176,7 @@ static void encode_row(const fl_type *type, const char *row, fl__buffer *out)
     if (nulls)
         encode_bits(&bits, type->field_count - 1, out);
     for (uint32_t i = 0; i < type->field_count; i++) {
-        const fl_field *f = &type->fields[i];
+        const fl_field *f = fl__field_at(type, i);
         if (f == nulls)
             continue;
         if (!(bits & 1)) {
@@ -206,8 +206,8 @@ static void encode_null_bits(const uint64_t *nulls, uint32_t count, fl__buffer *
         encode_bits(nulls, count, out);
 }
 
-static void encode_elements(const fl_type *element, const void *data, const uint64_t *nulls, uint32_t count,
-    fl__buffer *out)
+static void encode_elements(
+    const fl_type *element, const void *data, const uint64_t *nulls, uint32_t count, fl__buffer *out)
 {
     fl__shape shape = fl__shape_of(element);
     const char *at = (const char *)data;
@@ -239,7 +239,8 @@ static void encode_shape(fl__shape shape, const char *value, fl__buffer *out)
     }
 }
 
-_Static_assert(offsetof(fl_decimal, precision) == 16 && offsetof(fl_decimal, scale) == 17, "encoded as the first 18 bytes");
+_Static_assert(
+    offsetof(fl_decimal, precision) == 16 && offsetof(fl_decimal, scale) == 17, "encoded as the first 18 bytes");
 _Static_assert(offsetof(fl_timestamp, ns) == 8 && offsetof(fl_timestamp_ltz, ns) == 8, "encoded as the first 12 bytes");
 
 void fl__encode(const fl_type *type, const void *value, fl__buffer *out)
@@ -323,13 +324,13 @@ static fl_status decode_row(struct decoding *d, const fl_type *type, char *row)
         memcpy(row + nulls->offset, &bits, sizeof bits);
     }
     for (uint32_t i = 0; i < type->field_count; i++) {
-        const fl_field *f = &type->fields[i];
+        const fl_field *f = fl__field_at(type, i);
         if (f == nulls)
             continue;
         if (!(bits & 1)) {
             fl_kind kind = fl_field_kind(f);
-            fl_status status = FL_LIKELY(is_simple(kind)) ? decode_simple(d, kind, f->size, row + f->offset) :
-                                                            decode_shape(d, fl__shape_of_field(f), row + f->offset);
+            fl_status status = FL_LIKELY(is_simple(kind)) ? decode_simple(d, kind, f->size, row + f->offset)
+                                                          : decode_shape(d, fl__shape_of_field(f), row + f->offset);
             if (status != FL_OK)
                 return status;
         }
@@ -355,8 +356,8 @@ static fl_status decode_null_bits(struct decoding *d, uint32_t count, const uint
     return decode_bits(d, bits, count);
 }
 
-static fl_status decode_elements(struct decoding *d, const fl_type *element, const uint64_t *nulls, uint32_t count,
-    const void **data)
+static fl_status decode_elements(
+    struct decoding *d, const fl_type *element, const uint64_t *nulls, uint32_t count, const void **data)
 {
     fl__shape shape = fl__shape_of(element);
     char *at = fl__arena_alloc(d->arena, (size_t)count * shape.size);
@@ -396,9 +397,8 @@ static fl_status decode_map(struct decoding *d, fl__shape shape, char *value)
     memset(&m, 0, sizeof m);
     if (decode_count(d, &m.count) != FL_OK || decode_null_bits(d, m.count, &m.nulls) != FL_OK)
         return FL_ERROR_CORRUPT;
-    if (m.count > 0 &&
-        (decode_elements(d, shape.key, NULL, m.count, &m.keys) != FL_OK ||
-            decode_elements(d, shape.type, m.nulls, m.count, &m.values) != FL_OK))
+    if (m.count > 0 && (decode_elements(d, shape.key, NULL, m.count, &m.keys) != FL_OK ||
+                           decode_elements(d, shape.type, m.nulls, m.count, &m.values) != FL_OK))
         return FL_ERROR_CORRUPT;
     memcpy(value, &m, sizeof m);
     return FL_OK;

@@ -17,22 +17,22 @@ static inline bool is_simple(fl_kind kind)
 
 #define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
 
-#define COMPARE_AS(T)            \
-    do {                         \
-        T x, y;                  \
-        memcpy(&x, a, sizeof x); \
-        memcpy(&y, b, sizeof y); \
-        return COMPARE(x, y);    \
+#define COMPARE_AS(T)                                                                                                  \
+    do {                                                                                                               \
+        T x, y;                                                                                                        \
+        memcpy(&x, a, sizeof x);                                                                                       \
+        memcpy(&y, b, sizeof y);                                                                                       \
+        return COMPARE(x, y);                                                                                          \
     } while (0)
 
-#define COMPARE_FLOATS(T)                           \
-    do {                                            \
-        T x, y;                                     \
-        memcpy(&x, a, sizeof x);                    \
-        memcpy(&y, b, sizeof y);                    \
-        if (FL_UNLIKELY(x != x || y != y))          \
-            return (x != x) - (y != y);             \
-        return COMPARE(x, y);                       \
+#define COMPARE_FLOATS(T)                                                                                              \
+    do {                                                                                                               \
+        T x, y;                                                                                                        \
+        memcpy(&x, a, sizeof x);                                                                                       \
+        memcpy(&y, b, sizeof y);                                                                                       \
+        if (FL_UNLIKELY(x != x || y != y))                                                                             \
+            return (x != x) - (y != y);                                                                                \
+        return COMPARE(x, y);                                                                                          \
     } while (0)
 
 static int compare_timestamps(const void *a, const void *b)
@@ -43,7 +43,8 @@ static int compare_timestamps(const void *a, const void *b)
     return x.ms != y.ms ? COMPARE(x.ms, y.ms) : COMPARE(x.ns, y.ns);
 }
 
-static inline __attribute__((always_inline)) int compare_simple(fl_kind kind, uint32_t size, const void *a, const void *b)
+static inline __attribute__((always_inline)) int compare_simple(
+    fl_kind kind, uint32_t size, const void *a, const void *b)
 {
     switch (kind) {
     case FL_KIND_BOOLEAN: COMPARE_AS(uint8_t);
@@ -76,7 +77,7 @@ static int compare_rows(const fl_type *type, const void *a, const void *b)
     const fl_field *nulls = fl__type_nulls(type);
     uint64_t a_nulls = fl__row_nulls(nulls, a), b_nulls = fl__row_nulls(nulls, b);
     for (uint32_t i = 0; i < type->field_count; i++) {
-        const fl_field *f = &type->fields[i];
+        const fl_field *f = fl__field_at(type, i);
         if (f == nulls)
             continue;
         bool a_null = a_nulls & 1, b_null = b_nulls & 1;
@@ -128,8 +129,8 @@ static int compare_map_keys(const void *a, const void *b, void *context)
 {
     const struct map_order *order = (const struct map_order *)context;
     uint32_t i = *(const uint32_t *)a, j = *(const uint32_t *)b;
-    int c = compare_shape(order->shape, order->keys + (size_t)i * order->shape.size,
-        order->keys + (size_t)j * order->shape.size);
+    int c = compare_shape(
+        order->shape, order->keys + (size_t)i * order->shape.size, order->keys + (size_t)j * order->shape.size);
     return c != 0 ? c : COMPARE(i, j);
 }
 
@@ -191,11 +192,11 @@ static uint64_t combine(uint64_t hash, uint64_t part)
     return fl__mix64(hash * UINT64_C(0x9fb21c651e98df25) + part);
 }
 
-#define HASH_AS(T)                       \
-    do {                                 \
-        T x;                             \
-        memcpy(&x, value, sizeof x);     \
-        return fl__mix64((uint64_t)(x)); \
+#define HASH_AS(T)                                                                                                     \
+    do {                                                                                                               \
+        T x;                                                                                                           \
+        memcpy(&x, value, sizeof x);                                                                                   \
+        return fl__mix64((uint64_t)(x));                                                                               \
     } while (0)
 
 static uint64_t hash_float(float x)
@@ -264,7 +265,7 @@ static uint64_t hash_row(const fl_type *type, const void *value)
     const fl_field *nulls = fl__type_nulls(type);
     uint64_t bits = fl__row_nulls(nulls, value), hash = HASH_SEED;
     for (uint32_t i = 0; i < type->field_count; i++) {
-        const fl_field *f = &type->fields[i];
+        const fl_field *f = fl__field_at(type, i);
         if (f == nulls)
             continue;
         const char *at = (const char *)value + f->offset;
@@ -302,7 +303,8 @@ static uint64_t hash_map(fl__shape shape, const fl_map_value *map)
     fl__shape key_shape = fl__shape_of(shape.key), value_shape = fl__shape_of(shape.type);
     uint64_t sum = 0;
     for (uint32_t i = 0; i < map->count; i++)
-        sum += combine(hash_element(key_shape, map->keys, NULL, i), hash_element(value_shape, map->values, map->nulls, i));
+        sum +=
+            combine(hash_element(key_shape, map->keys, NULL, i), hash_element(value_shape, map->values, map->nulls, i));
     return combine(sum, map->count);
 }
 

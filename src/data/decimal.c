@@ -46,7 +46,7 @@ fl_decimal fl__decimal_normal(const fl_decimal *d)
 
 size_t fl__decimal_format(const fl_decimal *d, char *buffer)
 {
-    char digits[48];
+    char digits[48] = { 0 };
     unsigned count = 0;
     fl__int128 x = fl__decimal_unscaled(d);
     fl__uint128 rest = x < 0 ? -(fl__uint128)x : (fl__uint128)x;
@@ -79,7 +79,8 @@ double fl_decimal_to_double(fl_decimal d)
 {
     char buffer[FL__DECIMAL_TEXT];
     double value = 0;
-    fl_string text = fl_string_of(buffer, fl__decimal_format(&d, buffer));
+    size_t length = fl__decimal_format(&d, buffer);
+    fl_string text = fl_string_of(buffer, length);
     fl_string_to_double(&text, &value); /* rounds correctly, and is fast for what fits 53 bits */
     return value;
 }

@@ -175,19 +175,15 @@ static size_t put_plain(struct digits *d, char *buffer)
 size_t fl__floating_format(double x, bool is_float, char *buffer)
 {
     char *p = buffer;
-    if (x != x) {
-        memcpy(p, "NaN", 3);
-        return 3;
-    }
+    if (x != x)
+        return (size_t)(stpcpy(p, "NaN") - buffer);
     if (signbit(x)) {
         *p++ = '-';
         x = -x;
     }
     struct digits d = { .digits = "0", .count = 1 };
-    if (isinf(x)) {
-        memcpy(p, "Infinity", 8);
-        return (size_t)(p - buffer) + 8;
-    }
+    if (isinf(x))
+        return (size_t)(stpcpy(p, "Infinity") - buffer);
     if (x != 0 && !shortest_exact(x, is_float, &d))
         shortest_by_trial(x, is_float, &d);
     size_t length = d.exponent >= 7 || d.exponent < -3 ? put_scientific(&d, p) : put_plain(&d, p);

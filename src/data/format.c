@@ -67,7 +67,7 @@ static void put_row(struct text *text, const fl_type *type, const char *value)
     bool first = true;
     put_char(text, '(');
     for (uint32_t i = 0; i < type->field_count; i++) {
-        const fl_field *f = &type->fields[i];
+        const fl_field *f = fl__field_at(type, i);
         if (f == nulls)
             continue;
         if (!first)
@@ -168,7 +168,9 @@ static void put_shape(struct text *text, fl__shape shape, const void *value)
     case FL_KIND_DOUBLE: put_floating(text, *(const double *)value, false); break;
     case FL_KIND_DECIMAL: put_decimal(text, (const fl_decimal *)value); break;
     case FL_KIND_STRING: put(text, fl_string_data((const fl_string *)value), ((const fl_string *)value)->length); break;
-    case FL_KIND_BYTES: put_hex(text, fl_string_data((const fl_string *)value), ((const fl_string *)value)->length); break;
+    case FL_KIND_BYTES:
+        put_hex(text, fl_string_data((const fl_string *)value), ((const fl_string *)value)->length);
+        break;
     case FL_KIND_DATE:
     case FL_KIND_TIME:
     case FL_KIND_TIMESTAMP:

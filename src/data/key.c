@@ -37,7 +37,7 @@ static void list_parts(fl__key *key)
     key->simple = true;
     key->part_count = key->type->field_count;
     for (uint32_t i = 0; i < key->part_count; i++) {
-        const fl_field *f = &key->type->fields[i];
+        const fl_field *f = fl__field_at(key->type, i);
         fl_kind kind = fl_field_kind(f);
         key->parts[i] = (struct fl__key_part){ .to = f->offset, .size = f->size, .kind = kind };
         key->simple = key->simple && kind != FL_KIND_ROW && kind != FL_KIND_NULLS;
@@ -64,8 +64,8 @@ fl_status fl__key_init_whole(fl__key *key, const fl_type *type, fl_error *error)
     return status;
 }
 
-fl_status fl__key_init_selector(fl__key *key, const fl_type *key_type, fl__key_selector selector, void *context,
-    fl_error *error)
+fl_status fl__key_init_selector(
+    fl__key *key, const fl_type *key_type, fl__key_selector selector, void *context, fl_error *error)
 {
     fl_status status = init(key, key_type, error);
     if (status == FL_OK) {
@@ -90,8 +90,8 @@ struct part {
 static const fl_field *field_at(const fl_type *row, int index)
 {
     for (uint32_t i = 0; i < row->field_count; i++)
-        if (fl_field_kind(&row->fields[i]) != FL_KIND_NULLS && index-- == 0)
-            return &row->fields[i];
+        if (fl_field_kind(fl__field_at(row, i)) != FL_KIND_NULLS && index-- == 0)
+            return fl__field_at(row, i);
     return NULL;
 }
 
@@ -109,7 +109,7 @@ static fl_status find_null_bit(struct part *part, const fl_type *row, fl_error *
         const fl_field *nulls = fl__type_nulls(row), *on_the_way = NULL;
         uint32_t bit = 0;
         for (uint32_t i = 0; i < row->field_count; i++) {
-            const fl_field *f = &row->fields[i];
+            const fl_field *f = fl__field_at(row, i);
             if (f == nulls)
                 continue;
             if (part->offset >= base + f->offset && part->offset < base + f->offset + f->size) {
@@ -133,8 +133,8 @@ static fl_status find_null_bit(struct part *part, const fl_type *row, fl_error *
     }
 }
 
-static fl_status find_part(struct part *part, fl__arena *arena, const fl_type *row, const char *name, int index,
-    fl_error *error)
+static fl_status find_part(
+    struct part *part, fl__arena *arena, const fl_type *row, const char *name, int index, fl_error *error)
 {
     memset(part, 0, sizeof *part);
     if (row->kind != FL_KIND_ROW)
@@ -154,9 +154,11 @@ static fl_status find_part(struct part *part, fl__arena *arena, const fl_type *r
     }
     part->name = name ? name : part->field->name;
     fl__shape shape = fl__shape_of_field(part->field);
-    if (shape.kind == FL_KIND_ARRAY || shape.kind == FL_KIND_MAP || (shape.kind == FL_KIND_ROW && !fl__type_is_key(shape.type)))
+    if (shape.kind == FL_KIND_ARRAY || shape.kind == FL_KIND_MAP ||
+        (shape.kind == FL_KIND_ROW && !fl__type_is_key(shape.type)))
         return fl__error_set(error, FL_ERROR_INVALID,
-            "field %s of %s cannot be a key: it holds arrays or maps; key by a selector function", part->name, row->name);
+            "field %s of %s cannot be a key: it holds arrays or maps; key by a selector function", part->name,
+            row->name);
     return find_null_bit(part, row, error);
 }
 
@@ -226,10 +228,12 @@ fl_status fl__key_init_fields(fl__key *key, fl__arena *arena, const fl_type *row
 {
     struct part parts[PARTS_MAX];
     if (count == 0 || count > PARTS_MAX)
-        return fl__error_set(error, FL_ERROR_INVALID, "a key is made of 1 to %d fields, not %zu", (int)PARTS_MAX, count);
+        return fl__error_set(
+            error, FL_ERROR_INVALID, "a key is made of 1 to %d fields, not %zu", (int)PARTS_MAX, count);
     bool nullable = false;
     for (size_t i = 0; i < count; i++) {
-        fl_status status = find_part(&parts[i], arena, row_type, names ? names[i] : NULL, names ? 0 : indexes[i], error);
+        fl_status status =
+            find_part(&parts[i], arena, row_type, names ? names[i] : NULL, names ? 0 : indexes[i], error);
         if (status != FL_OK)
             return status;
         nullable |= parts[i].nullable;
@@ -283,7 +287,8 @@ void fl__key_extract_nulls(const fl__key *key, const void *row, void *scratch)
 
 /* ---- hashing ---- */
 
-void fl__key_hash_rows(const fl__key *key, const char *rows, size_t row_size, uint32_t count, uint64_t *hashes, void *scratch)
+void fl__key_hash_rows(
+    const fl__key *key, const char *rows, size_t row_size, uint32_t count, uint64_t *hashes, void *scratch)
 {
     if (!key->in_place) {
         for (uint32_t i = 0; i < count; i++, rows += row_size)

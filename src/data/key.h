@@ -18,9 +18,9 @@ typedef void (*fl__key_selector)(const void *row, void *key, void *context);
 typedef struct fl__key {
     const fl_type *type; /* of the key */
     fl__key_class class;
-    bool in_place;       /* the key lies in the row, at offset: no extraction */
+    bool in_place; /* the key lies in the row, at offset: no extraction */
     uint32_t offset;
-    uint32_t size;       /* sizeof the key */
+    uint32_t size; /* sizeof the key */
     /* the key is a row: its fields, and where extraction takes them from */
     bool simple; /* neither nullable nor nested: the parts are all there is to hash and compare */
     uint32_t part_count;
@@ -30,7 +30,7 @@ typedef struct fl__key {
         bool nullable; /* bit null_bit of the 64 at nulls_from in the row says so */
         uint32_t nulls_from, null_bit;
     } parts[16];
-    bool nullable;     /* some part is; the tuple's own null bits lie at nulls_to */
+    bool nullable; /* some part is; the tuple's own null bits lie at nulls_to */
     uint32_t nulls_to;
     /* extraction: a user function */
     fl__key_selector selector;
@@ -42,10 +42,10 @@ typedef struct fl__key {
  * {fields…, nulls}, since a null key is none of the key type's values. Error FL_ERROR_INVALID: unknown field, index out of range, a field that cannot
  * be hashed (array, map, raw rows that hold pointers); the text names the row type and its fields. */
 fl_status fl__key_init_fields(fl__key *key, fl__arena *arena, const fl_type *row_type, const char *const *names,
-                              const int *indexes, size_t count, fl_error *error) FL_MUST_USE;
+    const int *indexes, size_t count, fl_error *error) FL_MUST_USE;
 /* The key is the whole value (of a scalar stream), or comes from a selector. */
-fl_status fl__key_init_selector(fl__key *key, const fl_type *key_type, fl__key_selector selector, void *context,
-                                fl_error *error) FL_MUST_USE;
+fl_status fl__key_init_selector(
+    fl__key *key, const fl_type *key_type, fl__key_selector selector, void *context, fl_error *error) FL_MUST_USE;
 fl_status fl__key_init_whole(fl__key *key, const fl_type *type, fl_error *error) FL_MUST_USE;
 
 void fl__key_extract_nulls(const fl__key *key, const void *row, void *scratch);
@@ -109,30 +109,22 @@ static inline uint64_t fl__key_hash_string(const void *value)
 static inline uint64_t fl__key_hash(const fl__key *key, const void *value)
 {
     switch (key->class) {
-        case FL__KEY_U64:
-            return fl__key_hash_u64(value);
-        case FL__KEY_U32:
-            return fl__key_hash_u32(value);
-        case FL__KEY_STRING:
-            return fl__key_hash_string(value);
-        case FL__KEY_GENERIC:
-            break;
+    case FL__KEY_U64: return fl__key_hash_u64(value);
+    case FL__KEY_U32: return fl__key_hash_u32(value);
+    case FL__KEY_STRING: return fl__key_hash_string(value);
+    case FL__KEY_GENERIC: break;
     }
     return fl__key_hash_generic(key, value);
 }
 /* class: key->class, a constant where the caller can, so that the comparison is inlined. */
-static inline __attribute__((always_inline)) bool fl__key_equal_class(const fl__key *key, fl__key_class class, const void *a,
-                                                                      const void *b)
+static inline __attribute__((always_inline)) bool fl__key_equal_class(
+    const fl__key *key, fl__key_class class, const void *a, const void *b)
 {
     switch (class) {
-        case FL__KEY_U64:
-            return memcmp(a, b, 8) == 0;
-        case FL__KEY_U32:
-            return memcmp(a, b, 4) == 0;
-        case FL__KEY_STRING:
-            return fl_string_equal(*(const fl_string *)a, *(const fl_string *)b);
-        case FL__KEY_GENERIC:
-            break;
+    case FL__KEY_U64: return memcmp(a, b, 8) == 0;
+    case FL__KEY_U32: return memcmp(a, b, 4) == 0;
+    case FL__KEY_STRING: return fl_string_equal(*(const fl_string *)a, *(const fl_string *)b);
+    case FL__KEY_GENERIC: break;
     }
     return fl__key_equal_generic(key, a, b);
 }
@@ -142,8 +134,8 @@ static inline bool fl__key_equal(const fl__key *key, const void *a, const void *
 }
 
 /* Hashes of the keys of all rows of a batch, in one loop. scratch: key->size bytes. */
-void fl__key_hash_rows(const fl__key *key, const char *rows, size_t row_size, uint32_t count, uint64_t *hashes,
-                       void *scratch);
+void fl__key_hash_rows(
+    const fl__key *key, const char *rows, size_t row_size, uint32_t count, uint64_t *hashes, void *scratch);
 
 /* Key groups, as in Flink (KeyGroupRangeAssignment): group = mixed hash mod max parallelism, subtask = group ×
  * parallelism / max parallelism; the default max parallelism is min(max(roundUpToPowerOfTwo(p + p/2), 128), 32768).

@@ -282,7 +282,7 @@ static uint64_t fold_shape(uint64_t hash, fl__shape shape)
     if (shape.kind == FL_KIND_ROW) {
         hash = fold(hash, shape.type->field_count);
         for (uint32_t i = 0; i < shape.type->field_count; i++) {
-            const fl_field *f = &shape.type->fields[i];
+            const fl_field *f = fl__field_at(shape.type, i);
             hash = fold(hash, fl__hash_bytes(f->name, strlen(f->name)));
             hash = fold(hash, f->offset);
             hash = fold_shape(hash, fl__shape_of_field(f));

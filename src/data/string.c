@@ -81,8 +81,8 @@ static inline fl_string short_string(uint128 window, size_t length)
         MASK(0), MASK(1), MASK(2), MASK(3), MASK(4), MASK(5), MASK(6), MASK(7), MASK(8), MASK(9), MASK(10), MASK(11),
         MASK(12)
     };
-    return from_words((((uint64_t)window << 32) & masks[length].low) | length,
-        (uint64_t)(window >> 32) & masks[length].high);
+    return from_words(
+        (((uint64_t)window << 32) & masks[length].low) | length, (uint64_t)(window >> 32) & masks[length].high);
 }
 
 /* length bytes at p, followed by `behind` more that can be read. */
@@ -241,8 +241,8 @@ static __attribute__((noinline)) bool take_short_token(
     }
     unsigned start = (unsigned)__builtin_ctz(others);
     unsigned end = (unsigned)__builtin_ctz(((mask & valid) | 1u << length) & ~0u << start);
-    put(token, end - start > FL_STRING_INLINE ? long_string(rest->bytes + start, end - start) :
-                                                short_string(window >> (8 * start), end - start));
+    put(token, end - start > FL_STRING_INLINE ? long_string(rest->bytes + start, end - start)
+                                              : short_string(window >> (8 * start), end - start));
     *rest = remainder_of_window(rest, window, end + (end < length));
     return true;
 }
@@ -305,13 +305,13 @@ bool fl_string_field(fl_string *rest, char separator, fl_string *field)
         uint128 window = length == 0 ? 0 : window_of(rest);
         end = (unsigned)__builtin_ctz(match_window(set, window) | 1u << length);
         end = end < length ? end : length;
-        *field = end > FL_STRING_INLINE ? long_string(rest->bytes, end) : short_string(window, end);
+        put(field, end > FL_STRING_INLINE ? long_string(rest->bytes, end) : short_string(window, end));
         *rest = end == length ? empty_string() : remainder_of_window(rest, window, end + 1);
     } else {
         const char *data = rest->bytes;
         unsigned mask = match_16(set, data);
         end = FL_LIKELY(mask) ? (unsigned)__builtin_ctz(mask) : scan(set, data, length, 16, true);
-        *field = end > FL_STRING_INLINE ? long_string(data, end) : short_string(load_u128(data), end);
+        put(field, end > FL_STRING_INLINE ? long_string(data, end) : short_string(load_u128(data), end));
         *rest = end == length ? empty_string() : remainder_of(data, length, end + 1);
     }
     if (end < length && rest->length == 0)
@@ -419,8 +419,8 @@ static double parse_double(const char *text, char **end)
  * (Clinger 1990). False when the text is anything else. */
 static bool parse_simple_double(const char *p, const char *end, double *out)
 {
-    static const double powers[] = { 1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-        1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22 };
+    static const double powers[] = { 1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14,
+        1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22 };
     bool negative = p < end && *p == '-';
     if (p < end && (*p == '-' || *p == '+'))
         p++;

@@ -1,6 +1,6 @@
 #include "data/type.h"
 
-#define DEFINE_SCALAR(T, K) \
+#define DEFINE_SCALAR(T, K)                                                                                            \
     const fl_type fl__type_of_##T = { .kind = FL_KIND_##K, .size = sizeof(T), .align = _Alignof(T), .name = #T };
 FL__SCALARS(DEFINE_SCALAR)
 
@@ -28,7 +28,7 @@ static bool type_equal_or_missing(const fl_type *a, const fl_type *b)
 static bool shape_equal(fl__shape a, fl__shape b)
 {
     return a.kind == b.kind && a.size == b.size && type_equal_or_missing(a.type, b.type) &&
-        type_equal_or_missing(a.key, b.key);
+           type_equal_or_missing(a.key, b.key);
 }
 
 bool fl_type_equal(const fl_type *a, const fl_type *b)
@@ -38,11 +38,12 @@ bool fl_type_equal(const fl_type *a, const fl_type *b)
     if (a->kind != b->kind || a->size != b->size)
         return false;
     if (a->kind != FL_KIND_ROW)
-        return a->field_count == b->field_count && (a->field_count == 0 || shape_equal(fl__shape_of(a), fl__shape_of(b)));
+        return a->field_count == b->field_count &&
+               (a->field_count == 0 || shape_equal(fl__shape_of(a), fl__shape_of(b)));
     if (a->field_count != b->field_count)
         return false;
     for (uint32_t i = 0; i < a->field_count; i++) {
-        const fl_field *f = &a->fields[i], *g = &b->fields[i];
+        const fl_field *f = fl__field_at(a, i), *g = fl__field_at(b, i);
         if (f->offset != g->offset || strcmp(f->name, g->name) != 0 ||
             !shape_equal(fl__shape_of_field(f), fl__shape_of_field(g)))
             return false;
@@ -60,7 +61,7 @@ const fl_field *fl_type_field(const fl_type *type, const char *name, uint32_t *o
         size_t length = dot ? (size_t)(dot - name) : strlen(name);
         const fl_field *found = NULL;
         for (uint32_t i = 0; i < type->field_count && !found; i++) {
-            const fl_field *f = &type->fields[i];
+            const fl_field *f = fl__field_at(type, i);
             if (strncmp(f->name, name, length) == 0 && f->name[length] == 0 && fl_field_kind(f) != FL_KIND_NULLS)
                 found = f;
         }
@@ -91,7 +92,7 @@ static bool shape_is_flat(fl__shape shape)
     default: return true;
     }
     for (uint32_t i = 0; i < shape.type->field_count; i++)
-        if (!shape_is_flat(fl__shape_of_field(&shape.type->fields[i])))
+        if (!shape_is_flat(fl__shape_of_field(fl__field_at(shape.type, i))))
             return false;
     return true;
 }
@@ -106,7 +107,7 @@ static bool shape_is_key(fl__shape shape)
     if (shape.kind != FL_KIND_ROW)
         return shape.kind != FL_KIND_ARRAY && shape.kind != FL_KIND_MAP && shape.kind != FL_KIND_NONE;
     for (uint32_t i = 0; i < shape.type->field_count; i++)
-        if (!shape_is_key(fl__shape_of_field(&shape.type->fields[i])))
+        if (!shape_is_key(fl__shape_of_field(fl__field_at(shape.type, i))))
             return false;
     return true;
 }
@@ -120,10 +121,10 @@ const char *fl__type_field_names(fl__arena *arena, const fl_type *row)
 {
     char *names = NULL;
     for (uint32_t i = 0; i < row->field_count; i++) {
-        if (fl_field_kind(&row->fields[i]) == FL_KIND_NULLS)
+        if (fl_field_kind(fl__field_at(row, i)) == FL_KIND_NULLS)
             continue;
-        names = names ? fl__arena_printf(arena, "%s, %s", names, row->fields[i].name) :
-                        fl__arena_strdup(arena, row->fields[i].name);
+        names = names ? fl__arena_printf(arena, "%s, %s", names, row->fields[i].name)
+                      : fl__arena_strdup(arena, row->fields[i].name);
     }
     return names ? names : "none";
 }
@@ -171,8 +172,8 @@ static fl_status check_field(const fl_type *row, const fl_field *field, unsigned
     else if (shape.kind <= FL_KIND_NONE || shape.kind >= FL_KIND_COUNT)
         status = fl__error_set(error, FL_ERROR_INVALID,
             "its C type is none that flinc knows: annotate the member with .row = FL_TYPE(…) or .raw = true");
-    else if (shape.kind == FL_KIND_ROW ? shape.type->kind != FL_KIND_ROW || shape.type->size != field->size :
-                 shape.kind != FL_KIND_RAW && shape.size != field->size)
+    else if (shape.kind == FL_KIND_ROW ? shape.type->kind != FL_KIND_ROW || shape.type->size != field->size
+                                       : shape.kind != FL_KIND_RAW && shape.size != field->size)
         status = fl__error_set(error, FL_ERROR_INVALID, "has %u bytes, its type another size", field->size);
     else
         status = check_shape(shape, depth, error);
@@ -188,17 +189,19 @@ static fl_status check_type(const fl_type *type, bool is_element, unsigned depth
     if (type->kind <= FL_KIND_NONE || type->kind >= FL_KIND_NULLS)
         return fl__error_set(error, FL_ERROR_INVALID, "%s is no type of a value", type->name ? type->name : "this");
     if (type->align == 0 || type->align > (is_element ? 8 : 64) || (type->align & (type->align - 1)) != 0)
-        return fl__error_set(error, FL_ERROR_INVALID, "%s is aligned to %u bytes; %s", type->name ? type->name : "a type",
-            type->align, is_element ? "elements of arrays and maps at most to 8" : "at most 64 work");
+        return fl__error_set(error, FL_ERROR_INVALID, "%s is aligned to %u bytes; %s",
+            type->name ? type->name : "a type", type->align,
+            is_element ? "elements of arrays and maps at most to 8" : "at most 64 work");
     if (type->kind != FL_KIND_ROW)
         return check_shape(fl__shape_of(type), depth - 1, error);
     if (type->field_count == 0 || (type->field_count == 1 && fl__type_nulls(type)))
         return fl__error_set(error, FL_ERROR_INVALID, "%s lists no members", type->name);
     if (type->field_count > 64)
-        return fl__error_set(error, FL_ERROR_INVALID, "%s lists %u members; at most 64 work", type->name, type->field_count);
+        return fl__error_set(
+            error, FL_ERROR_INVALID, "%s lists %u members; at most 64 work", type->name, type->field_count);
     unsigned nulls = 0;
     for (uint32_t i = 0; i < type->field_count; i++) {
-        const fl_field *f = &type->fields[i];
+        const fl_field *f = fl__field_at(type, i);
         if (check_field(type, f, depth - 1, error) != FL_OK)
             return FL_ERROR_INVALID;
         nulls += fl_field_kind(f) == FL_KIND_NULLS;
@@ -207,7 +210,8 @@ static fl_status check_type(const fl_type *type, bool is_element, unsigned depth
                 return fl__error_set(error, FL_ERROR_INVALID, "%s lists member %s twice", type->name, f->name);
     }
     if (nulls > 1)
-        return fl__error_set(error, FL_ERROR_INVALID, "%s has %u members of type fl_nulls; one is enough", type->name, nulls);
+        return fl__error_set(
+            error, FL_ERROR_INVALID, "%s has %u members of type fl_nulls; one is enough", type->name, nulls);
     return FL_OK;
 }
 

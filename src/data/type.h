@@ -18,6 +18,7 @@ typedef struct fl__shape {
  * {key, value}; so that arrays of arrays can be said. */
 static inline fl__shape fl__shape_of(const fl_type *type)
 {
+    fl_assert(type); /* an array without .element comes here when nobody called fl__type_check */
     fl__shape shape = { type->kind, type->size, NULL, NULL };
     if (type->kind == FL_KIND_ROW) {
         shape.type = type;
@@ -32,6 +33,7 @@ static inline fl__shape fl__shape_of(const fl_type *type)
 
 static inline fl__shape fl__shape_of_field(const fl_field *field)
 {
+    fl_assert(field);
     if (field->row)
         return (fl__shape){ FL_KIND_ROW, field->size, field->row, NULL };
     if (field->raw)
@@ -46,12 +48,22 @@ static inline fl__shape fl__shape_of_field(const fl_field *field)
     return shape;
 }
 
+/* Member i of a row. A finished row has fields, which static analysis cannot know. */
+static inline const fl_field *fl__field_at(const fl_type *row, uint32_t i)
+{
+    const fl_field *field = &row->fields[i];
+    if (!field)
+        __builtin_unreachable();
+    return field;
+}
+
 /* The fl_nulls member of a row; NULL when no field is nullable. */
 static inline const fl_field *fl__type_nulls(const fl_type *row)
 {
+    fl_assert(row);
     for (uint32_t i = 0; i < row->field_count; i++)
-        if (fl_field_kind(&row->fields[i]) == FL_KIND_NULLS)
-            return &row->fields[i];
+        if (fl_field_kind(fl__field_at(row, i)) == FL_KIND_NULLS)
+            return fl__field_at(row, i);
     return NULL;
 }
 

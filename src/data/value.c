@@ -35,7 +35,7 @@ static bool add_strings(fl__layout *layout, fl__shape shape, uint32_t offset, st
         return fl__type_is_flat(shape.type);
     uint32_t bit = 0;
     for (uint32_t i = 0; i < shape.type->field_count; i++) {
-        const fl_field *f = &shape.type->fields[i];
+        const fl_field *f = fl__field_at(shape.type, i);
         if (f == nulls)
             continue;
         if (!add_strings(layout, fl__shape_of_field(f), offset + f->offset,
@@ -103,7 +103,7 @@ static bool walk_shape(const fl__walk *walk, fl__shape shape, char *value);
 static inline bool has_pieces(fl__shape shape)
 {
     return shape.kind == FL_KIND_STRING || shape.kind == FL_KIND_BYTES || shape.kind == FL_KIND_ARRAY ||
-        shape.kind == FL_KIND_MAP || shape.kind == FL_KIND_ROW;
+           shape.kind == FL_KIND_MAP || shape.kind == FL_KIND_ROW;
 }
 
 static bool walk_row(const fl__walk *walk, const fl_type *type, char *value)
@@ -111,7 +111,7 @@ static bool walk_row(const fl__walk *walk, const fl_type *type, char *value)
     const fl_field *nulls = fl__type_nulls(type);
     uint64_t bits = fl__row_nulls(nulls, value);
     for (uint32_t i = 0; i < type->field_count; i++) {
-        const fl_field *f = &type->fields[i];
+        const fl_field *f = fl__field_at(type, i);
         if (f == nulls)
             continue;
         bool null = bits & 1;
@@ -153,11 +153,13 @@ static void *shifted(const fl__walk *walk, const void *p)
 }
 
 /* A run of elements and its null bits (slots may be NULL for keys, which are never null). */
-static bool walk_run(const fl__walk *walk, const fl_type *element, const void **data, const uint64_t **nulls, uint32_t count)
+static bool walk_run(
+    const fl__walk *walk, const fl_type *element, const void **data, const uint64_t **nulls, uint32_t count)
 {
     fl__shape shape = fl__shape_of(element);
     bool holds_pointers = has_pieces(shape) && !fl__type_is_flat(element);
     static const uint64_t *none;
+    fl_assert(*data); /* count is not 0 */
     if (!nulls)
         nulls = &none;
     if (!walk->children_first) {
@@ -198,7 +200,7 @@ static bool walk_shape(const fl__walk *walk, fl__shape shape, char *value)
         fl_map_value *m = (fl_map_value *)value;
         if (m->count > 0)
             return walk_run(walk, shape.key, &m->keys, NULL, m->count) &&
-                walk_run(walk, shape.type, &m->values, &m->nulls, m->count);
+                   walk_run(walk, shape.type, &m->values, &m->nulls, m->count);
         if (walk->clear)
             memset(m, 0, sizeof *m);
         return true;
@@ -305,7 +307,8 @@ void fl__value_drop(const fl__layout *layout, void *value, fl__heap *heap)
             if (is_long(layout, value, i))
                 free_piece(heap, &string_at(layout, value, i)->bytes, string_at(layout, value, i)->length, false);
     } else if (!layout->is_flat) {
-        fl__walk_value(&(fl__walk){ .visit = free_piece, .context = heap, .children_first = true }, layout->type, value);
+        fl__walk_value(
+            &(fl__walk){ .visit = free_piece, .context = heap, .children_first = true }, layout->type, value);
     }
 }
 

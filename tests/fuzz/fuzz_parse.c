@@ -6,10 +6,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define require(x)   \
-    do {             \
-        if (!(x))    \
-            abort(); \
+#define require(x)                                                                                                     \
+    do {                                                                                                               \
+        if (!(x))                                                                                                      \
+            abort();                                                                                                   \
     } while (0)
 
 static fl_string print(const fl_type *type, const void *value, char *buffer, size_t size)

@@ -147,7 +147,8 @@ static inline fl_string random_string(fl__arena *arena, rng *r)
 
 static inline double random_double(rng *r)
 {
-    static const double some[] = { 0.0, -0.0, 1.0, -1.0, INFINITY, -INFINITY, NAN, 1.5e10, 0.1, 4.9e-324, 1.7976931348623157e308 };
+    static const double some[] = { 0.0, -0.0, 1.0, -1.0, INFINITY, -INFINITY, NAN, 1.5e10, 0.1, 4.9e-324,
+        1.7976931348623157e308 };
     uint32_t choice = rng_below(r, 20);
     if (choice < sizeof some / sizeof *some)
         return some[choice];
@@ -168,7 +169,8 @@ static inline fl_decimal random_decimal(rng *r)
 }
 
 /* Fills the elements that are null with garbage. */
-static inline const void *random_elements(fl__arena *arena, rng *r, const fl_type *type, uint32_t count, const uint64_t *nulls)
+static inline const void *random_elements(
+    fl__arena *arena, rng *r, const fl_type *type, uint32_t count, const uint64_t *nulls)
 {
     fl__shape shape = fl__shape_of(type);
     char *data = fl__arena_alloc(arena, (size_t)count * shape.size);

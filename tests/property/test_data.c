@@ -18,13 +18,13 @@ enum { SEEDS = 2500, DEPTH = 3, ALIGN = 64 };
 static uint64_t current_seed;
 
 /* cmocka's asserts do not know of seeds. */
-#define check(x)                                                                                           \
-    do {                                                                                                   \
-        if (!(x)) {                                                                                        \
-            fprintf(stderr, "# %s:%d: %s does not hold; repeat with SEED=%llu\n", __FILE__, __LINE__, #x,  \
-                (unsigned long long)current_seed);                                                         \
-            fail();                                                                                        \
-        }                                                                                                  \
+#define check(x)                                                                                                       \
+    do {                                                                                                               \
+        if (!(x)) {                                                                                                    \
+            fprintf(stderr, "# %s:%d: %s does not hold; repeat with SEED=%llu\n", __FILE__, __LINE__, #x,              \
+                (unsigned long long)current_seed);                                                                     \
+            fail();                                                                                                    \
+        }                                                                                                              \
     } while (0)
 
 static void for_all_seeds(void (*property)(rng *r, fl__arena *arena))
@@ -52,7 +52,8 @@ static fl__buffer encoded(const fl_type *type, const void *value)
 static bool identical(const fl_type *type, const void *value, const fl__buffer *expected)
 {
     fl__buffer buffer = encoded(type, value);
-    bool same = buffer.size == expected->size && (buffer.size == 0 || memcmp(buffer.data, expected->data, buffer.size) == 0);
+    bool same =
+        buffer.size == expected->size && (buffer.size == 0 || memcmp(buffer.data, expected->data, buffer.size) == 0);
     fl__buffer_release(&buffer);
     return same;
 }
@@ -167,7 +168,8 @@ static void check_rows(const struct filled *f, const fl__batch *batch, const fl_
     for (uint32_t i = 0; i < f->count; i++) {
         check(identical(type, fl__batch_row(batch, i), &f->expected[i]));
         check(!(batch->columns & FL__COLUMN_TIMESTAMP) || fl__batch_timestamps(batch)[i] == i);
-        check(!(batch->columns & FL__COLUMN_HASH) || fl__batch_hashes(batch)[i] == fl_hash(type, fl__batch_row(batch, i)));
+        check(!(batch->columns & FL__COLUMN_HASH) ||
+              fl__batch_hashes(batch)[i] == fl_hash(type, fl__batch_row(batch, i)));
         check(!(batch->columns & FL__COLUMN_KIND) || fl__batch_kinds(batch)[i] == i % 4);
     }
 }
@@ -323,8 +325,8 @@ static void settled_values_own_what_they_point_to(rng *r, fl__arena *arena)
  * order, other garbage where it is null. */
 static void *equal_value(fl__arena *arena, rng *r, fl__shape shape, const void *value);
 
-static const void *equal_elements(fl__arena *arena, rng *r, const fl_type *type, const void *data, const uint64_t *nulls,
-    uint32_t count, const uint32_t *order)
+static const void *equal_elements(fl__arena *arena, rng *r, const fl_type *type, const void *data,
+    const uint64_t *nulls, uint32_t count, const uint32_t *order)
 {
     fl__shape shape = fl__shape_of(type);
     char *copy = fl__arena_alloc(arena, (size_t)count * shape.size);
@@ -333,8 +335,8 @@ static const void *equal_elements(fl__arena *arena, rng *r, const fl_type *type,
         if (fl__bit(nulls, from))
             random_bytes(r, copy + (size_t)i * shape.size, shape.size);
         else
-            memcpy(copy + (size_t)i * shape.size, equal_value(arena, r, shape, (const char *)data + (size_t)from * shape.size),
-                shape.size);
+            memcpy(copy + (size_t)i * shape.size,
+                equal_value(arena, r, shape, (const char *)data + (size_t)from * shape.size), shape.size);
     }
     return copy;
 }
@@ -437,7 +439,7 @@ static void compare_is_an_order_and_hash_agrees(rng *r, fl__arena *arena)
             check(order[i][j] == -order[j][i]);
             for (int k = 0; k < VALUES; k++)
                 check(!(order[i][j] <= 0 && order[j][k] <= 0) ||
-                    (order[i][k] <= 0 && (order[i][k] == 0) == (order[i][j] == 0 && order[j][k] == 0)));
+                      (order[i][k] <= 0 && (order[i][k] == 0) == (order[i][j] == 0 && order[j][k] == 0)));
         }
     }
 }
@@ -464,7 +466,8 @@ static void keys_agree_with_fields(rng *r, fl__arena *arena)
     char *scratch_a = fl__arena_alloc(arena, key.size), *scratch_b = fl__arena_alloc(arena, key.size);
     uint64_t hashes[8];
     for (int i = 0; i < 8; i++) {
-        const void *row = i > 0 && rng_below(r, 2) ? equal_value(arena, r, fl__shape_of(type), rows) : random_value(arena, r, type);
+        const void *row =
+            i > 0 && rng_below(r, 2) ? equal_value(arena, r, fl__shape_of(type), rows) : random_value(arena, r, type);
         memcpy(rows + (size_t)i * type->size, row, type->size);
     }
     fl__key_hash_rows(&key, rows, type->size, 8, hashes, scratch_a);
@@ -477,8 +480,13 @@ static void keys_agree_with_fields(rng *r, fl__arena *arena)
             for (uint32_t j = 0; j < type->field_count; j++)
                 if (&type->fields[j] != nulls && index-- == 0)
                     f = &type->fields[j];
-            bool a_null = (fl__row_nulls(nulls, a) >> indexes[k]) & 1, b_null = (fl__row_nulls(nulls, b) >> indexes[k]) & 1;
-            const fl_type one = { .kind = FL_KIND_ROW, .size = f->size, .align = 8, .field_count = 1, .name = "one",
+            bool a_null = (fl__row_nulls(nulls, a) >> indexes[k]) & 1,
+                 b_null = (fl__row_nulls(nulls, b) >> indexes[k]) & 1;
+            const fl_type one = { .kind = FL_KIND_ROW,
+                .size = f->size,
+                .align = 8,
+                .field_count = 1,
+                .name = "one",
                 .fields = &(fl_field){ .name = "f", .size = f->size, .type = f->type, .row = f->row, .raw = f->raw } };
             expected = expected && a_null == b_null && (a_null || fl_compare(&one, a + f->offset, b + f->offset) == 0);
         }
@@ -509,11 +517,11 @@ static void format_is_cut_as_snprintf_would(rng *r, fl__arena *arena)
     free(whole);
 }
 
-#define PROPERTY(name)                 \
-    static void test_##name(void **s)  \
-    {                                  \
-        (void)s;                       \
-        for_all_seeds(name);           \
+#define PROPERTY(name)                                                                                                 \
+    static void test_##name(void **s)                                                                                  \
+    {                                                                                                                  \
+        (void)s;                                                                                                       \
+        for_all_seeds(name);                                                                                           \
     }
 
 PROPERTY(decode_gives_back_what_was_encoded)

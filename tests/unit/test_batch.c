@@ -43,7 +43,8 @@ static fl__layout layout_of(const fl_type *type)
 static void test_layouts(void **state)
 {
     (void)state;
-    fl__layout flat = layout_of(FL_TYPE(Pair)), strings = layout_of(FL_TYPE(WordCount)), general = layout_of(FL_TYPE(Sentence));
+    fl__layout flat = layout_of(FL_TYPE(Pair)), strings = layout_of(FL_TYPE(WordCount)),
+               general = layout_of(FL_TYPE(Sentence));
     assert_true(flat.is_flat);
     assert_false(flat.only_strings);
     assert_false(strings.is_flat);
@@ -80,7 +81,8 @@ static void test_flat_rows_fill_the_segment(void **state)
         assert_false(fl__batch_append(batch, &layout, &(Pair){ 0, 0 }));
         assert_int_equal(batch->count, batch->capacity);
         for (uint32_t i = 0; i < batch->count; i++)
-            assert_int_equal(((Pair *)fl__batch_row(batch, i))->value, -(int64_t)i); /* no column reaches into the rows */
+            assert_int_equal(
+                ((Pair *)fl__batch_row(batch, i))->value, -(int64_t)i); /* no column reaches into the rows */
         assert_true(fl__batch_check(batch, FL_TYPE(Pair), batch->size));
         fl__batch_clear(batch);
         assert_int_equal(batch->count, 0);
@@ -116,7 +118,8 @@ static void test_strings_are_copied_into_the_heap(void **state)
     free(source);
     const WordCount *back = (const WordCount *)fl__batch_row(batch, 0);
     assert_true(fl_string_equal(back->word, fl_str(long_word)));
-    assert_true(back->word.bytes >= (char *)batch + batch->heap_start && back->word.bytes < (char *)batch + batch->size);
+    assert_true(
+        back->word.bytes >= (char *)batch + batch->heap_start && back->word.bytes < (char *)batch + batch->size);
     uint32_t count = batch->count, heap_start = batch->heap_start;
     while (fl__batch_append(batch, &layout, back))
         count++;
@@ -157,13 +160,13 @@ static void test_check_notices_damage(void **state)
     assert_true(fl__batch_check(batch, type, 4096));
     assert_false(fl__batch_check(batch, type, 4095));
     assert_false(fl__batch_check(batch, type, 10));
-#define DAMAGED(place, value)                                  \
-    do {                                                       \
-        __typeof__(place) saved = place;                       \
-        place = value;                                         \
-        assert_false(fl__batch_check(batch, type, 4096));      \
-        place = saved;                                         \
-        assert_true(fl__batch_check(batch, type, 4096));       \
+#define DAMAGED(place, value)                                                                                          \
+    do {                                                                                                               \
+        __typeof__(place) saved = place;                                                                               \
+        place = value;                                                                                                 \
+        assert_false(fl__batch_check(batch, type, 4096));                                                              \
+        place = saved;                                                                                                 \
+        assert_true(fl__batch_check(batch, type, 4096));                                                               \
     } while (0)
     DAMAGED(batch->size, 5000);
     DAMAGED(batch->size, 40);

@@ -47,8 +47,9 @@ static void test_varints(void **state)
         uint64_t value;
         size_t length;
         const char *bytes;
-    } cases[] = { { 0, 1, "\x00" }, { 127, 1, "\x7f" }, { 128, 2, "\x80\x01" }, { 300, 2, "\xac\x02" }, { 16384, 3, "\x80\x80\x01" },
-        { UINT32_MAX, 5, "\xff\xff\xff\xff\x0f" }, { UINT64_MAX, 10, "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01" } };
+    } cases[] = { { 0, 1, "\x00" }, { 127, 1, "\x7f" }, { 128, 2, "\x80\x01" }, { 300, 2, "\xac\x02" },
+        { 16384, 3, "\x80\x80\x01" }, { UINT32_MAX, 5, "\xff\xff\xff\xff\x0f" },
+        { UINT64_MAX, 10, "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01" } };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         fl__buffer buffer;
         fl__buffer_init(&buffer, NULL);
@@ -67,7 +68,8 @@ static void test_varints(void **state)
         assert_ptr_equal(reader.cursor, reader.end);
         fl__buffer_release(&buffer);
     }
-    static const char too_large[] = "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02", endless[] = "\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x00";
+    static const char too_large[] = "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02",
+                      endless[] = "\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x00";
     uint64_t value;
     fl__reader reader = { too_large, too_large, too_large + 10 };
     assert_false(fl__reader_varint(&reader, &value));
@@ -99,12 +101,12 @@ static Item *sample(void)
 }
 
 /* The format is for ever: what this version writes, every later one must read. */
-static const unsigned char golden[] = { 0x08, 0x00, /* 9 null bits: the fourth */
-    0x01, 0xfe, 0xff, 4, 'b', 'o', 'l', 't', /* yes, small, name; remark is null */
+static const unsigned char golden[] = { 0x08, 0x00,             /* 9 null bits: the fourth */
+    0x01, 0xfe, 0xff, 4, 'b', 'o', 'l', 't',                    /* yes, small, name; remark is null */
     0xcf, 0x07, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 6, 2, /* price */
-    1, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, /* at */
-    2, 0, 1, 'x', 32, 'a', ' ', 't', 'a', 'g', ' ', 't', 'h', 'a', 't', ' ', 'i', 's', ' ', 'l', 'o', 'n', 'g', 'e', 'r', ' ',
-    't', 'h', 'a', 'n', ' ', 't', 'w', 'e', 'l', 'v', 'e', /* tags: two, none null */
+    1, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0,                         /* at */
+    2, 0, 1, 'x', 32, 'a', ' ', 't', 'a', 'g', ' ', 't', 'h', 'a', 't', ' ', 'i', 's', ' ', 'l', 'o', 'n', 'g', 'e',
+    'r', ' ', 't', 'h', 'a', 'n', ' ', 't', 'w', 'e', 'l', 'v', 'e', /* tags: two, none null */
     2, 1, 0x02, 1, 2, 100, 0, 0, 0, /* counts: two, the second value null; keys, values */
     'o', 'k' };
 
@@ -226,24 +228,36 @@ static void test_schema_of_a_row(void **state)
 static void test_schemas_that_make_no_sense(void **state)
 {
     (void)state;
-#define BODY(text) { text, sizeof text - 1 }
+#define BODY(text)                                                                                                     \
+    {                                                                                                                  \
+        text, sizeof text - 1                                                                                          \
+    }
     static const struct {
         const char *body;
         size_t size;
     } bodies[] = {
         BODY(""), BODY("\x00"), BODY("\x1a"), BODY("\xff"), BODY("\x19"), /* kinds that are none; nulls by itself */
         BODY("\x15"), BODY("\x16\x05"), BODY("\x15\x19"), /* array of nothing, map without values, array of nulls */
-        BODY("\x17\x01R\x00"), BODY("\x17\x01R\x41"), /* rows of 0 and 65 fields */
-        BODY("\x17\x01R\x01\x01" "f"), BODY("\x17\x01R\x01\x01" "f\x19"), /* field without type; nulls only */
-        BODY("\x17\x01R\x02\x01" "f\x05\x01" "f\x05"), BODY("\x17\x01R\x01\x01\x00\x05"), /* twice; zero byte in a name */
-        BODY("\x17\x01R\x01\x00\x05"), /* no name */
-        BODY("\x18\x00\x01"), BODY("\x18\x08\x03"), BODY("\x18\x08\x00"), BODY("\x18\x07\x08"), BODY("\x18\x08"), /* raw */
-        BODY("\x18\xff\xff\xff\xff\x0f\x01"), BODY("\x05\x05"), BODY("\x16\x15\x05\x05"), /* huge, left over, array as key */
+        BODY("\x17\x01R\x00"), BODY("\x17\x01R\x41"),     /* rows of 0 and 65 fields */
+        BODY("\x17\x01R\x01\x01"
+             "f"),
+        BODY("\x17\x01R\x01\x01"
+             "f\x19"), /* field without type; nulls only */
+        BODY("\x17\x01R\x02\x01"
+             "f\x05\x01"
+             "f\x05"),
+        BODY("\x17\x01R\x01\x01\x00\x05"), /* twice; zero byte in a name */
+        BODY("\x17\x01R\x01\x00\x05"),     /* no name */
+        BODY("\x18\x00\x01"), BODY("\x18\x08\x03"), BODY("\x18\x08\x00"), BODY("\x18\x07\x08"),
+        BODY("\x18\x08"), /* raw */
+        BODY("\x18\xff\xff\xff\xff\x0f\x01"), BODY("\x05\x05"),
+        BODY("\x16\x15\x05\x05"), /* huge, left over, array as key */
     };
     for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
         fl__buffer buffer;
         fl__buffer_init(&buffer, NULL);
-        uint64_t checksum = fl_hash(&(const fl_type){ .kind = FL_KIND_RAW, .size = (uint32_t)bodies[i].size, .align = 1 }, bodies[i].body);
+        uint64_t checksum = fl_hash(
+            &(const fl_type){ .kind = FL_KIND_RAW, .size = (uint32_t)bodies[i].size, .align = 1 }, bodies[i].body);
         fl__buffer_varint(&buffer, 1);
         fl__buffer_varint(&buffer, bodies[i].size);
         fl__buffer_append(&buffer, bodies[i].body, bodies[i].size);

@@ -23,7 +23,8 @@ typedef struct {
     fl_array tags;
     char code[3];
 } Person;
-FL_ROW(Person, id, name, age, score, (home, .row = FL_TYPE(Address)), (tags, .element = FL_TYPE(int)), (code, .raw = true));
+FL_ROW(Person, id, name, age, score, (home, .row = FL_TYPE(Address)), (tags, .element = FL_TYPE(int)),
+    (code, .raw = true));
 
 typedef struct {
     int32_t id;
@@ -170,7 +171,8 @@ static void test_null_is_a_key_of_its_own(void **state)
     fl__key key = key_of(FL_TYPE(Nullable), "name", NULL);
     assert_false(key.in_place);
     assert_int_equal(key.size, sizeof a);
-    Nullable empty = { .name = fl_str("") }, null = { .nulls.bits = 2, .name = fl_str("garbage") }, null2 = { .nulls.bits = 3 };
+    Nullable empty = { .name = fl_str("") }, null = { .nulls.bits = 2, .name = fl_str("garbage") },
+             null2 = { .nulls.bits = 3 };
     fl__key_of(&key, &empty, &a);
     fl__key_of(&key, &null, &b);
     assert_false(fl__key_equal(&key, &a, &b));
@@ -252,8 +254,9 @@ static void test_key_groups(void **state)
 {
     (void)state;
     /* as Flink's KeyGroupRangeAssignment.computeDefaultMaxParallelism */
-    static const uint32_t expected[][2] = { { 1, 128 }, { 2, 128 }, { 85, 128 }, { 86, 256 }, { 128, 256 }, { 170, 256 },
-        { 171, 256 }, { 172, 512 }, { 1000, 2048 }, { 21845, 32768 }, { 21846, 32768 }, { 32768, 32768 }, { UINT32_MAX, 32768 } };
+    static const uint32_t expected[][2] = { { 1, 128 }, { 2, 128 }, { 85, 128 }, { 86, 256 }, { 128, 256 },
+        { 170, 256 }, { 171, 256 }, { 172, 512 }, { 1000, 2048 }, { 21845, 32768 }, { 21846, 32768 }, { 32768, 32768 },
+        { UINT32_MAX, 32768 } };
     for (size_t i = 0; i < sizeof expected / sizeof *expected; i++)
         assert_int_equal(fl__default_max_parallelism(expected[i][0]), expected[i][1]);
     uint32_t counts[128] = { 0 };

@@ -74,10 +74,28 @@ static void test_compare_and_equal_like_memcmp(void **state)
         const char *text;
         size_t length;
     } texts[] = {
-        { "", 0 }, { "\0", 1 }, { "\0\0", 2 }, { "a", 1 }, { "a\0", 2 }, { "a\0b", 3 }, { "ab", 2 }, { "abcd", 4 },
-        { "abcde", 5 }, { "abcdefghijkl", 12 }, { "abcdefghijkl\0", 13 }, { "abcdefghijklm", 13 }, { "abcdefghijkln", 13 },
-        { "abcdefghijk", 11 }, { "abc\xff", 4 }, { "\xff", 1 }, { "\x7f", 1 }, { "abcdefghijklmnopqrstuvwxyz", 26 },
-        { "abcdefghijklmnopqrstuvwxya", 26 }, { "abcdefghijkm", 12 }, { "b", 1 }, { "\xc3\xa4\xc3\xb6\xc3\xbc", 6 },
+        { "", 0 },
+        { "\0", 1 },
+        { "\0\0", 2 },
+        { "a", 1 },
+        { "a\0", 2 },
+        { "a\0b", 3 },
+        { "ab", 2 },
+        { "abcd", 4 },
+        { "abcde", 5 },
+        { "abcdefghijkl", 12 },
+        { "abcdefghijkl\0", 13 },
+        { "abcdefghijklm", 13 },
+        { "abcdefghijkln", 13 },
+        { "abcdefghijk", 11 },
+        { "abc\xff", 4 },
+        { "\xff", 1 },
+        { "\x7f", 1 },
+        { "abcdefghijklmnopqrstuvwxyz", 26 },
+        { "abcdefghijklmnopqrstuvwxya", 26 },
+        { "abcdefghijkm", 12 },
+        { "b", 1 },
+        { "\xc3\xa4\xc3\xb6\xc3\xbc", 6 },
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         for (size_t j = 0; j < sizeof texts / sizeof *texts; j++) {
@@ -135,9 +153,21 @@ static void test_token(void **state)
     (void)state;
     static const char *const delimiters[] = { " ", " \t", " ,;", " \t,;", " \t,;.!?", "" };
     static const char *const lines[] = {
-        "", " ", "a", " a", "a ", "to be or not to be", "  to   be\tor,not;to be...", "                                x",
-        "aVeryLongWordWithoutAnyDelimiterInsideOfIt", "x aVeryLongWordWithoutAnyDelimiterInsideOfIt y",
-        "thirteenchars", "sixteencharacter", "seventeencharacte", "fifteencharacte ", "a b c d e f g h i j k l m n o p q",
+        "",
+        " ",
+        "a",
+        " a",
+        "a ",
+        "to be or not to be",
+        "  to   be\tor,not;to be...",
+        "                                x",
+        "aVeryLongWordWithoutAnyDelimiterInsideOfIt",
+        "x aVeryLongWordWithoutAnyDelimiterInsideOfIt y",
+        "thirteenchars",
+        "sixteencharacter",
+        "seventeencharacte",
+        "fifteencharacte ",
+        "a b c d e f g h i j k l m n o p q",
         "one, two; three. four! five? six, seven eight nine ten eleven twelve",
     };
     for (size_t d = 0; d < sizeof delimiters / sizeof *delimiters; d++)
@@ -236,12 +266,28 @@ static void test_to_int(void **state)
         bool ok;
         int64_t value;
     } cases[] = {
-        { "0", true, 0 }, { "-0", true, 0 }, { "+7", true, 7 }, { "42", true, 42 }, { "-42", true, -42 },
-        { "000000000000000000000000000001", true, 1 }, { "9223372036854775807", true, INT64_MAX },
-        { "-9223372036854775808", true, INT64_MIN }, { "9223372036854775808", false, 0 },
-        { "-9223372036854775809", false, 0 }, { "18446744073709551616", false, 0 }, { "99999999999999999999", false, 0 },
-        { "", false, 0 }, { "-", false, 0 }, { "+", false, 0 }, { " 1", false, 0 }, { "1 ", false, 0 }, { "1.0", false, 0 },
-        { "0x10", false, 0 }, { "12a", false, 0 }, { "--1", false, 0 }, { "1234567890123456789a", false, 0 },
+        { "0", true, 0 },
+        { "-0", true, 0 },
+        { "+7", true, 7 },
+        { "42", true, 42 },
+        { "-42", true, -42 },
+        { "000000000000000000000000000001", true, 1 },
+        { "9223372036854775807", true, INT64_MAX },
+        { "-9223372036854775808", true, INT64_MIN },
+        { "9223372036854775808", false, 0 },
+        { "-9223372036854775809", false, 0 },
+        { "18446744073709551616", false, 0 },
+        { "99999999999999999999", false, 0 },
+        { "", false, 0 },
+        { "-", false, 0 },
+        { "+", false, 0 },
+        { " 1", false, 0 },
+        { "1 ", false, 0 },
+        { "1.0", false, 0 },
+        { "0x10", false, 0 },
+        { "12a", false, 0 },
+        { "--1", false, 0 },
+        { "1234567890123456789a", false, 0 },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         fl_string s = fl_str(cases[i].text);
@@ -254,18 +300,21 @@ static void test_to_int(void **state)
 static void test_to_double(void **state)
 {
     (void)state;
-    static const char *const good[] = { "0", "-0", "1", "1.5", ".5", "5.", "1e3", "1E-3", "+2.25", "123456789012345678",
-        "1234567890123456789012345678901234567890", "1e22", "1e23", "9007199254740993", "1.7976931348623157e308", "4.9e-324",
-        "1e-400", "3.141592653589793238462643383279502884197", "0.1", "2.2250738585072011e-308", "inf", "-Infinity", "35.8",
-        "0.000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000001" };
+    static const char *const good[] = {
+        "0", "-0", "1", "1.5", ".5", "5.", "1e3", "1E-3", "+2.25", "123456789012345678",
+        "1234567890123456789012345678901234567890", "1e22", "1e23", "9007199254740993", "1.7976931348623157e308",
+        "4.9e-324", "1e-400", "3.141592653589793238462643383279502884197", "0.1", "2.2250738585072011e-308", "inf",
+        "-Infinity", "35.8",
+        "0.000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000001"
+    };
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         fl_string s = fl_str(good[i]);
         double value = 77, expected = strtod(good[i], NULL);
         assert_true(fl_string_to_double(&s, &value));
         assert_memory_equal(&value, &expected, sizeof value);
     }
-    static const char *const bad[] = { "", " 1", "1 ", "abc", "1e", "1e+", "0x10", "0X1p3", "1.2.3", "1e999", "-1e999", ".",
-        "--1", "1,5" };
+    static const char *const bad[] = { "", " 1", "1 ", "abc", "1e", "1e+", "0x10", "0X1p3", "1.2.3", "1e999", "-1e999",
+        ".", "--1", "1,5" };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         fl_string s = fl_str(bad[i]);
         double value = 77;
