@@ -87,8 +87,8 @@ static void make_batches(const fl_type *type, const fl__key *key)
             int64_t k = (int64_t)(fl__mix64(x++) % (uint64_t)keys);
             char text[16];
             snprintf(text, sizeof text, "k%d", (int)k);
-            Word word = {fl_str(text), 1};
-            Row row = {k, 1};
+            Word word = { fl_str(text), 1 };
+            Row row = { k, 1 };
             const void *r = type == FL_TYPE(Row) ? (const void *)&row : &word;
             fits = fl__batch_append(batches[b], &layout, r);
             if (fits)
@@ -113,20 +113,28 @@ static double once(fl__window_config config, const fl_type *in, const fl_aggrega
     fl__arena arena;
     fl_error error = FL_ERROR_INIT;
     fl__arena_init(&arena, &memory);
-    if (fl__key_init_fields(&key, &arena, in, (const char *const[]){"key"}, NULL, 1, &error) != FL_OK)
+    if (fl__key_init_fields(&key, &arena, in, (const char *const[]){ "key" }, NULL, 1, &error) != FL_OK)
         abort();
     make_batches(in, &key);
-    fl__operator_spec spec = {.class = &fl__window_class, .name = "windows", .in = {in}, .out = out, .key = {&key},
-        .aggregate = aggregate, .config = &config, .has_timestamps = true};
+    fl__operator_spec spec = { .class = &fl__window_class,
+        .name = "windows",
+        .in = { in },
+        .out = out,
+        .key = { &key },
+        .aggregate = aggregate,
+        .config = &config,
+        .has_timestamps = true };
     fl__operator *op = fl__alloc_zero(&memory, spec.class->size);
     op->class = spec.class;
     op->spec = &spec;
     op->task = &task;
     fl__memory_init(&op->memory, "operator", &memory, 0);
-    op->out.collector = (fl_collector){.cursor = out_rows, .limit = out_rows + 32 * 1024, .row_size = out->size};
+    op->out.collector = (fl_collector){ .cursor = out_rows, .limit = out_rows + 32 * 1024, .row_size = out->size };
     op->out.slow = drain;
     op->out.op = op;
-    out_field = out == FL_TYPE(Stat) ? offsetof(Stat, sum) : in == FL_TYPE(Row) ? offsetof(Row, value) : offsetof(Word, value);
+    out_field = out == FL_TYPE(Stat) ? offsetof(Stat, sum)
+                : in == FL_TYPE(Row) ? offsetof(Row, value)
+                                     : offsetof(Word, value);
     checksum = results = 0;
     if (spec.class->open(op, &error) != FL_OK)
         abort();
@@ -155,7 +163,7 @@ static double once(fl__window_config config, const fl_type *in, const fl_aggrega
 }
 
 static void run(const char *name, fl__window_config config, const fl_type *in, const fl_aggregate_fn *aggregate,
-                const fl_type *out, double bare)
+    const fl_type *out, double bare)
 {
     double ns = 1e9;
     for (int i = 0; i < REPEATS; i++) {
@@ -166,7 +174,7 @@ static void run(const char *name, fl__window_config config, const fl_type *in, c
     if (bare > 0)
         printf("  %5.2f x bare", ns / bare);
     printf("  %8.1f KiB at most, %lld results, sum %lld of %lld\n", (double)peak / 1024, (long long)results,
-           (long long)checksum, (long long)records);
+        (long long)checksum, (long long)records);
 }
 
 /* The same by hand: open addressing, one table for the window at hand. */
@@ -179,7 +187,7 @@ static double bare_once(bool with_hash)
     fl__arena arena;
     fl_error error = FL_ERROR_INIT;
     fl__arena_init(&arena, &memory);
-    if (fl__key_init_fields(&key, &arena, FL_TYPE(Row), (const char *const[]){"key"}, NULL, 1, &error) != FL_OK)
+    if (fl__key_init_fields(&key, &arena, FL_TYPE(Row), (const char *const[]){ "key" }, NULL, 1, &error) != FL_OK)
         abort();
     make_batches(FL_TYPE(Row), &key);
     uint64_t slots = 64;
@@ -201,7 +209,7 @@ static double bare_once(bool with_hash)
                 for (uint64_t s = 0; s < slots; s++) {
                     if (!table[s].count)
                         continue;
-                    out[n_out++] = (Stat){table[s].count, table[s].sum};
+                    out[n_out++] = (Stat){ table[s].count, table[s].sum };
                     if (n_out == 2048) {
                         for (int64_t k = 0; k < n_out; k++)
                             checksum += out[k].sum;
@@ -249,11 +257,12 @@ int main(int argc, char **argv)
     fl__memory_init(&memory, "bench", NULL, 0);
     double b = bare(false);
     bare(true);
-    const fl_window_assigner second = {FL_WINDOW_TUMBLING, false, {1000}, {1000}, {0}};
-    const fl_window_assigner sliding = {FL_WINDOW_SLIDING, false, {60000}, {1000}, {0}};
-    fl__window_config sum = {.window = {.assigner = second}, .content = FL__WINDOW_ROLLING,
-        .rolling = {.what = FL_SUM, .first = true, .offset = offsetof(Row, value), .field = FL_TYPE(int64_t)}};
-    fl__window_config aggregate = {.window = {.assigner = second}, .content = FL__WINDOW_AGGREGATE};
+    const fl_window_assigner second = { FL_WINDOW_TUMBLING, false, { 1000 }, { 1000 }, { 0 } };
+    const fl_window_assigner sliding = { FL_WINDOW_SLIDING, false, { 60000 }, { 1000 }, { 0 } };
+    fl__window_config sum = { .window = { .assigner = second },
+        .content = FL__WINDOW_ROLLING,
+        .rolling = { .what = FL_SUM, .first = true, .offset = offsetof(Row, value), .field = FL_TYPE(int64_t) } };
+    fl__window_config aggregate = { .window = { .assigner = second }, .content = FL__WINDOW_AGGREGATE };
     run("aggregate {count, sum}, 1 s", aggregate, FL_TYPE(Row), &stat, FL_TYPE(Stat), b);
     run("sum, 1 s", sum, FL_TYPE(Row), NULL, FL_TYPE(Row), b);
     sum.rolling.offset = offsetof(Word, value);

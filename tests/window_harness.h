@@ -36,7 +36,7 @@ static inline void lines_release(lines *l)
 {
     lines_clear(l);
     free(l->at);
-    *l = (lines){0};
+    *l = (lines){ 0 };
 }
 
 /* "timestamp row" */

@@ -8,11 +8,11 @@
 
 fl_stream *fl__window_reduce(fl_stream *in, fl_reduce_fn f, const fl_options *options);
 /* initial: one value of type out, copied. */
-fl_stream *fl__window_fold(fl_stream *in, const void *initial, fl_reduce_fn f, const fl_type *out,
-    const fl_options *options);
+fl_stream *fl__window_fold(
+    fl_stream *in, const void *initial, fl_reduce_fn f, const fl_type *out, const fl_options *options);
 fl_stream *fl__window_aggregate(fl_stream *in, const fl_aggregate_fn *f, const fl_options *options);
 /* field: a name, or NULL: index counts. first: min_by and max_by keep the first record on ties. */
-fl_stream *fl__window_rolling(fl_stream *in, fl_rolling what, const char *field, int index, bool first,
-    const fl_options *options);
+fl_stream *fl__window_rolling(
+    fl_stream *in, fl_rolling what, const char *field, int index, bool first, const fl_options *options);
 
 #endif

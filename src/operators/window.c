@@ -56,7 +56,7 @@ static fl_time window_max(const fl__window_grid *grid, int64_t window)
 static fl_window_range window_range(const fl__window_grid *grid, int64_t window)
 {
     __int128 start = window_start(grid, window);
-    return (fl_window_range){fl__saturate(start), fl__saturate(start + grid->size)};
+    return (fl_window_range){ fl__saturate(start), fl__saturate(start + grid->size) };
 }
 
 /* Until when late records still count: watermarks before this one. */
@@ -198,7 +198,8 @@ static fl__window_pane *get_pane(fl__window_operator *w, int64_t number)
         return w->panes[i];
     if (w->pane_count == w->pane_capacity) {
         size_t capacity = w->pane_capacity ? w->pane_capacity * 2 : 8;
-        w->panes = fl__realloc(&w->op.memory, w->panes, w->pane_capacity * sizeof *w->panes, capacity * sizeof *w->panes);
+        w->panes =
+            fl__realloc(&w->op.memory, w->panes, w->pane_capacity * sizeof *w->panes, capacity * sizeof *w->panes);
         w->pane_capacity = capacity;
     }
     memmove(&w->panes[i + 1], &w->panes[i], (w->pane_count - i) * sizeof *w->panes);
@@ -233,7 +234,7 @@ void fl__window_pass_on(fl__window_operator *w, const void *rows, size_t count, 
         fl_collect_row(&op->out.collector, rows);
         return;
     }
-    fl_elements elements = {rows, count, row_size};
+    fl_elements elements = { rows, count, row_size };
     op->ctx.key = key;
     if (w->keyed)
         fl__keyed_set_key(w->keyed, &op->ctx, fl__key_hash(op->spec->key[0], key), key);
@@ -611,5 +612,5 @@ fl_window_range fl_current_window(const fl_context *ctx)
     if (op->class == &fl__window_class)
         return fl__window_of(op)->range;
     fl_fail(&op->ctx, "fl_current_window was called outside of a window function");
-    return (fl_window_range){FL_TIME_MIN, FL_TIME_MAX};
+    return (fl_window_range){ FL_TIME_MIN, FL_TIME_MAX };
 }

@@ -49,11 +49,11 @@ extern const fl__window_function fl__window_elements;    /* window_list.c */
 
 /* The rows at hand: where consecutive timestamps fall into the same pane nothing has to be looked up. */
 typedef struct fl__window_run {
-    fl_time low;   /* timestamps t with t - low < span are of this pane */
-    uint64_t span; /* 0: no run */
+    fl_time low;                             /* timestamps t with t - low < span are of this pane */
+    uint64_t span;                           /* 0: no run */
     int64_t pane, first_window, last_window; /* the windows with this pane; none when first > last */
-    bool is_open;  /* none of the windows has fired */
-    fl__window_pane *table; /* the pane's own, when it is known */
+    bool is_open;                            /* none of the windows has fired */
+    fl__window_pane *table;                  /* the pane's own, when it is known */
 } fl__window_run;
 
 struct fl__window_operator {
@@ -62,10 +62,10 @@ struct fl__window_operator {
     const fl__window_function *function;
     fl__window_grid grid;
     bool is_processing_time;
-    bool is_combining;    /* a table per pane, windows combine them; else a table per window */
+    bool is_combining; /* a table per pane, windows combine them; else a table per window */
     fl_time allowed_lateness;
-    fl__keyed *keyed;     /* states of the window function, across windows; NULL: it has none */
-    fl_time time;         /* windows with maxTimestamp ≤ time have fired: the watermark, or the clock - 1 */
+    fl__keyed *keyed; /* states of the window function, across windows; NULL: it has none */
+    fl_time time;     /* windows with maxTimestamp ≤ time have fired: the watermark, or the clock - 1 */
 
     /* set by function->open */
     uint32_t entry_size, content_offset, key_offset;
@@ -78,10 +78,10 @@ struct fl__window_operator {
     size_t pane_count, pane_capacity;
     fl__window_pane *free; /* cleared, for reuse */
     size_t free_count;
-    uint64_t expected;     /* entries of the last table dropped */
+    uint64_t expected; /* entries of the last table dropped */
     fl__window_run run;
-    int64_t next_window;   /* those before have fired, or fire with each late record */
-    uint64_t order;        /* records so far */
+    int64_t next_window; /* those before have fired, or fire with each late record */
+    uint64_t order;      /* records so far */
 
     /* firing, to be gone on with after FL_AGAIN */
     bool is_firing;

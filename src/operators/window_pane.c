@@ -36,25 +36,21 @@ static inline void add_double(char *to, const char *from)
 static void add_field(const fl_type *type, char *to, const char *from)
 {
     switch (type->size) {
-        case 1:
-            ADD_AS(uint8_t, uint8_t);
-            break;
-        case 2:
-            ADD_AS(uint16_t, uint16_t);
-            break;
-        case 4:
-            if (type->kind == FL_KIND_FLOAT)
-                ADD_AS(float, float);
-            else
-                add_i32(to, from);
-            break;
-        default:
-            fl_assert(type->size == 8);
-            if (type->kind == FL_KIND_DOUBLE)
-                add_double(to, from);
-            else
-                add_i64(to, from);
-            break;
+    case 1: ADD_AS(uint8_t, uint8_t); break;
+    case 2: ADD_AS(uint16_t, uint16_t); break;
+    case 4:
+        if (type->kind == FL_KIND_FLOAT)
+            ADD_AS(float, float);
+        else
+            add_i32(to, from);
+        break;
+    default:
+        fl_assert(type->size == 8);
+        if (type->kind == FL_KIND_DOUBLE)
+            add_double(to, from);
+        else
+            add_i64(to, from);
+        break;
     }
 }
 
@@ -73,21 +69,19 @@ static bool add_rolling(const fl__window_config *config, char *value, const char
 {
     uint32_t at = config->rolling.offset;
     switch (config->rolling.what) {
-        case FL_SUM:
-            add_field(config->rolling.field, value + at, row + at);
+    case FL_SUM: add_field(config->rolling.field, value + at, row + at); return false;
+    case FL_MIN:
+    case FL_MAX:
+        if (!is_better(config, row + at, value + at, false))
             return false;
-        case FL_MIN:
-        case FL_MAX:
-            if (!is_better(config, row + at, value + at, false))
-                return false;
-            memcpy(value + at, row + at, config->rolling.field->size);
-            return true;
-        case FL_MIN_BY:
-        case FL_MAX_BY:
-            if (!is_better(config, row + at, value + at, !config->rolling.first))
-                return false;
-            memcpy(value, row, row_size);
-            return true;
+        memcpy(value + at, row + at, config->rolling.field->size);
+        return true;
+    case FL_MIN_BY:
+    case FL_MAX_BY:
+        if (!is_better(config, row + at, value + at, !config->rolling.first))
+            return false;
+        memcpy(value, row, row_size);
+        return true;
     }
     return false;
 }
@@ -95,7 +89,7 @@ static bool add_rolling(const fl__window_config *config, char *value, const char
 /* ---- adding rows ---- */
 
 typedef enum adder {
-    ADD_SUM_I64,   /* rolling sum of a field of 8 bytes */
+    ADD_SUM_I64, /* rolling sum of a field of 8 bytes */
     ADD_SUM_I32,
     ADD_SUM_DOUBLE,
     ADD_ROLLING,   /* any other rolling aggregate */
@@ -139,16 +133,12 @@ static bool start_value(fl__window_operator *w, fl__window_pane *pane, char *val
 {
     fl__operator *op = &w->op;
     switch (w->config->content) {
-        case FL__WINDOW_AGGREGATE:
-            if (op->spec->aggregate->create)
-                op->spec->aggregate->create(value, &op->ctx);
-            break;
-        case FL__WINDOW_FOLD:
-            memcpy(value, w->config->initial, w->content_layout.row_size);
-            break;
-        default:
-            first_row(w, pane, value, row);
-            return true;
+    case FL__WINDOW_AGGREGATE:
+        if (op->spec->aggregate->create)
+            op->spec->aggregate->create(value, &op->ctx);
+        break;
+    case FL__WINDOW_FOLD: memcpy(value, w->config->initial, w->content_layout.row_size); break;
+    default: first_row(w, pane, value, row); return true;
     }
     if (!w->content_layout.is_flat)
         fl__value_own(&w->content_layout, value, fl__window_heap(pane));
@@ -211,34 +201,26 @@ static inline __attribute__((always_inline)) void add_rows(fl__window_operator *
                     continue;
             }
             switch (how) {
-                case ADD_SUM_I64:
-                    add_i64(value + field, row + field);
-                    break;
-                case ADD_SUM_I32:
-                    add_i32(value + field, row + field);
-                    break;
-                case ADD_SUM_DOUBLE:
-                    add_double(value + field, row + field);
-                    break;
-                case ADD_ROLLING:
-                    if (add_rolling(w->config, value, row, row_size) && w->config->rolling.what >= FL_MIN_BY)
-                        set_order(w, entry, w->order + i);
-                    break;
-                case ADD_AGGREGATE:
-                    user_add(value, row, &op->ctx);
-                    break;
-                default:
-                    if (add_value(w, pane, value, row))
-                        set_order(w, entry, w->order + i);
-                    break;
+            case ADD_SUM_I64: add_i64(value + field, row + field); break;
+            case ADD_SUM_I32: add_i32(value + field, row + field); break;
+            case ADD_SUM_DOUBLE: add_double(value + field, row + field); break;
+            case ADD_ROLLING:
+                if (add_rolling(w->config, value, row, row_size) && w->config->rolling.what >= FL_MIN_BY)
+                    set_order(w, entry, w->order + i);
+                break;
+            case ADD_AGGREGATE: user_add(value, row, &op->ctx); break;
+            default:
+                if (add_value(w, pane, value, row))
+                    set_order(w, entry, w->order + i);
+                break;
             }
         }
     }
 }
 
 #define ADD_ROWS(class, how)                                                                                           \
-    static void add_##class##_##how(fl__window_operator *w, fl__window_pane *pane, const fl__batch *batch,             \
-        uint32_t from, uint32_t to)                                                                                    \
+    static void add_##class##_##how(                                                                                   \
+        fl__window_operator *w, fl__window_pane *pane, const fl__batch *batch, uint32_t from, uint32_t to)             \
     {                                                                                                                  \
         add_rows(w, pane, batch, from, to, FL__KEY_##class, how);                                                      \
     }
@@ -255,12 +237,12 @@ ADDERS(ADD_ROWS, STRING)
 ADDERS(ADD_ROWS, GENERIC)
 
 #define ADDER_ENTRY(class, how) [how] = add_##class##_##how,
-static void (*const adders[4][ADDER_COUNT])(fl__window_operator *, fl__window_pane *, const fl__batch *, uint32_t,
-    uint32_t) = {
-    [FL__KEY_U64] = {ADDERS(ADDER_ENTRY, U64)},
-    [FL__KEY_U32] = {ADDERS(ADDER_ENTRY, U32)},
-    [FL__KEY_STRING] = {ADDERS(ADDER_ENTRY, STRING)},
-    [FL__KEY_GENERIC] = {ADDERS(ADDER_ENTRY, GENERIC)},
+static void (*const adders[4][ADDER_COUNT])(
+    fl__window_operator *, fl__window_pane *, const fl__batch *, uint32_t, uint32_t) = {
+    [FL__KEY_U64] = { ADDERS(ADDER_ENTRY, U64) },
+    [FL__KEY_U32] = { ADDERS(ADDER_ENTRY, U32) },
+    [FL__KEY_STRING] = { ADDERS(ADDER_ENTRY, STRING) },
+    [FL__KEY_GENERIC] = { ADDERS(ADDER_ENTRY, GENERIC) },
 };
 
 static void add(fl__window_operator *w, fl__window_pane *pane, const fl__batch *batch, uint32_t from, uint32_t to)
@@ -330,16 +312,12 @@ static adder choose_adder(const fl__window_operator *w)
         return ADD_VALUE;
     if (config->rolling.what == FL_SUM) {
         switch (config->rolling.field->kind) {
-            case FL_KIND_INT64:
-            case FL_KIND_UINT64:
-                return ADD_SUM_I64;
-            case FL_KIND_INT32:
-            case FL_KIND_UINT32:
-                return ADD_SUM_I32;
-            case FL_KIND_DOUBLE:
-                return ADD_SUM_DOUBLE;
-            default:
-                break;
+        case FL_KIND_INT64:
+        case FL_KIND_UINT64: return ADD_SUM_I64;
+        case FL_KIND_INT32:
+        case FL_KIND_UINT32: return ADD_SUM_I32;
+        case FL_KIND_DOUBLE: return ADD_SUM_DOUBLE;
+        default: break;
         }
     }
     return w->content_layout.is_flat || config->rolling.what == FL_SUM ? ADD_ROLLING : ADD_VALUE;

@@ -42,7 +42,7 @@ static Flat flat_of(const void *row)
     if (!named)
         return *(const Flat *)row;
     const Named *n = row;
-    return (Flat){n->key, n->key32, n->value32, n->value, n->real, n->id};
+    return (Flat){ n->key, n->key32, n->value32, n->value, n->real, n->id };
 }
 
 /* Depends on the order; for Named rows it makes the value point elsewhere. */
@@ -126,7 +126,7 @@ static void see_rows(const void *in, fl_collector *out, fl_context *ctx)
 {
     fl_window_range range = fl_current_window(ctx);
     const fl_elements *elements = in;
-    Seen seen = {range.start, range.end, (int64_t)elements->count, 0, fl_timestamp_of(ctx), fl_str("")};
+    Seen seen = { range.start, range.end, (int64_t)elements->count, 0, fl_timestamp_of(ctx), fl_str("") };
     fl_each(const char *, row, in)
     {
         seen.chain = (int64_t)((uint64_t)seen.chain * 31 + (uint64_t)flat_of(row).id);
@@ -140,7 +140,7 @@ static void see_stat(const void *in, fl_collector *out, fl_context *ctx)
 {
     fl_window_range range = fl_current_window(ctx);
     const Stat *s = fl_element(in, 0);
-    fl_collect(out, &(Seen){range.start, range.end, s->count, s->sum, fl_timestamp_of(ctx), s->most});
+    fl_collect(out, &(Seen){ range.start, range.end, s->count, s->sum, fl_timestamp_of(ctx), s->most });
 }
 
 /* ---- randomness (SplitMix64) ---- */
@@ -164,8 +164,23 @@ static bool random_blocked(void)
 
 /* ---- the reference ---- */
 
-typedef enum what { SUM, SUM32, SUM_REAL, MIN, MAX, MIN_BY, MAX_BY, REDUCE, FOLD, AGGREGATE, AGGREGATE_MERGE,
-    AGGREGATE_PLAIN, APPLY, AGGREGATE_APPLY, WHAT_COUNT } what;
+typedef enum what {
+    SUM,
+    SUM32,
+    SUM_REAL,
+    MIN,
+    MAX,
+    MIN_BY,
+    MAX_BY,
+    REDUCE,
+    FOLD,
+    AGGREGATE,
+    AGGREGATE_MERGE,
+    AGGREGATE_PLAIN,
+    APPLY,
+    AGGREGATE_APPLY,
+    WHAT_COUNT
+} what;
 
 typedef struct bucket {
     fl_time start;
@@ -216,20 +231,20 @@ static void emit(reference *r, const bucket *b)
             const char *row = rows + b->records[i] * row_size;
             Flat f = flat_of(row);
             switch (r->what) {
-                case SUM: *value += f.value; break;
-                case SUM32: *value32 += f.value32; break;
-                case SUM_REAL: *real += f.real; break;
-                case MIN: *value = f.value < *value ? f.value : *value; break;
-                case MAX: *value = f.value > *value ? f.value : *value; break;
-                case MIN_BY:
-                    if (f.value < *value || (f.value == *value && !r->first))
-                        memcpy(&v, row, row_size);
-                    break;
-                case MAX_BY:
-                    if (f.value > *value || (f.value == *value && !r->first))
-                        memcpy(&v, row, row_size);
-                    break;
-                default: chain(&v, row, NULL); break;
+            case SUM: *value += f.value; break;
+            case SUM32: *value32 += f.value32; break;
+            case SUM_REAL: *real += f.real; break;
+            case MIN: *value = f.value < *value ? f.value : *value; break;
+            case MAX: *value = f.value > *value ? f.value : *value; break;
+            case MIN_BY:
+                if (f.value < *value || (f.value == *value && !r->first))
+                    memcpy(&v, row, row_size);
+                break;
+            case MAX_BY:
+                if (f.value > *value || (f.value == *value && !r->first))
+                    memcpy(&v, row, row_size);
+                break;
+            default: chain(&v, row, NULL); break;
             }
         }
     } else if (r->what == FOLD || r->what == AGGREGATE || r->what == AGGREGATE_MERGE || r->what == AGGREGATE_APPLY) {
@@ -239,15 +254,15 @@ static void emit(reference *r, const bucket *b)
             (r->what == FOLD ? stat_fold : stat_add)(&v.stat, rows + b->records[i] * row_size, NULL);
         if (r->what == AGGREGATE_APPLY) {
             Stat s = v.stat;
-            v.seen = (Seen){b->start, max + 1, s.count, s.sum, max, s.most};
+            v.seen = (Seen){ b->start, max + 1, s.count, s.sum, max, s.most };
         }
     } else if (r->what == AGGREGATE_PLAIN) {
-        Plain p = {0, 1000};
+        Plain p = { 0, 1000 };
         for (size_t i = 0; i < b->count; i++)
             plain_add(&p, rows + b->records[i] * row_size, NULL);
         plain_get(&p, &v.number, NULL);
     } else {
-        v.seen = (Seen){b->start, max + 1, (int64_t)b->count, 0, max, fl_str("")};
+        v.seen = (Seen){ b->start, max + 1, (int64_t)b->count, 0, max, fl_str("") };
         for (size_t i = 0; i < b->count; i++) {
             const char *row = rows + b->records[i] * row_size;
             v.seen.chain = (int64_t)((uint64_t)v.seen.chain * 31 + (uint64_t)flat_of(row).id);
@@ -338,7 +353,8 @@ static void expect_same(uint64_t seed, lines *got, lines *want, bool in_order, c
     if (!in_order) {
         for (size_t i = 1; i < got->count; i++) {
             if (time_of(got->at[i]) < time_of(got->at[i - 1])) {
-                printf("# seed %" PRIu64 ": windows fired out of order: %s after %s\n", seed, got->at[i], got->at[i - 1]);
+                printf(
+                    "# seed %" PRIu64 ": windows fired out of order: %s after %s\n", seed, got->at[i], got->at[i - 1]);
                 fail();
             }
         }
@@ -370,16 +386,22 @@ FL_AGGREGATE(stat_flat, Flat, Stat, Stat, .add = stat_add);
 FL_AGGREGATE(stat_flat_merge, Flat, Stat, Stat, .add = stat_add, .merge = stat_merge);
 FL_AGGREGATE(plain_flat, Flat, Plain, int64_t, .create = plain_create, .add = plain_add, .get = plain_get);
 
-static const char *const key_fields[][3] = {{"key"}, {"key32"}, {"key", "key32"}, {"key32", "key"}, {"name"}, {"name", "key"}};
+static const char *const key_fields[][3] = { { "key" }, { "key32" }, { "key", "key32" }, { "key32", "key" }, { "name" },
+    { "name", "key" } };
 
 static void set_content(harness *h, reference *r)
 {
     static const struct {
         fl_rolling what;
         const char *field;
-    } rolling[] = {[SUM] = {FL_SUM, "value"}, [SUM32] = {FL_SUM, "value32"}, [SUM_REAL] = {FL_SUM, "real"},
-        [MIN] = {FL_MIN, "value"}, [MAX] = {FL_MAX, "value"}, [MIN_BY] = {FL_MIN_BY, "value"}, [MAX_BY] = {FL_MAX_BY, "value"}};
-    static const Stat initial = {.sum = 7};
+    } rolling[] = { [SUM] = { FL_SUM, "value" },
+        [SUM32] = { FL_SUM, "value32" },
+        [SUM_REAL] = { FL_SUM, "real" },
+        [MIN] = { FL_MIN, "value" },
+        [MAX] = { FL_MAX, "value" },
+        [MIN_BY] = { FL_MIN_BY, "value" },
+        [MAX_BY] = { FL_MAX_BY, "value" } };
+    static const Stat initial = { .sum = 7 };
     fl__window_config *c = &h->config;
     h->spec.out = r->in;
     if (r->what <= MAX_BY) {
@@ -401,7 +423,9 @@ static void set_content(harness *h, reference *r)
         h->spec.out = FL_TYPE(Seen);
     } else {
         c->content = FL__WINDOW_AGGREGATE;
-        h->spec.aggregate = r->what == AGGREGATE ? &stat_flat : r->what == AGGREGATE_PLAIN ? &plain_flat : &stat_flat_merge;
+        h->spec.aggregate = r->what == AGGREGATE         ? &stat_flat
+                            : r->what == AGGREGATE_PLAIN ? &plain_flat
+                                                         : &stat_flat_merge;
         h->spec.out = h->spec.aggregate->out;
         if (r->what == AGGREGATE_APPLY) {
             h->spec.function = see_stat;
@@ -422,11 +446,11 @@ static void run(uint64_t seed)
     memset(&r, 0, sizeof r);
     named = below(2);
     row_size = named ? sizeof(Named) : sizeof(Flat);
-    static const int64_t sizes[] = {1, 2, 3, 5, 7, 10, 12, 30, 100};
+    static const int64_t sizes[] = { 1, 2, 3, 5, 7, 10, 12, 30, 100 };
     int64_t size = sizes[below(9)], slide = below(2) ? size : sizes[below(9)];
     fl_window_assigner *a = &h.config.window.assigner;
-    *a = (fl_window_assigner){slide == size ? FL_WINDOW_TUMBLING : FL_WINDOW_SLIDING, below(4) == 0, {size}, {slide},
-        {below(2 * slide - 1) - slide + 1}};
+    *a = (fl_window_assigner){ slide == size ? FL_WINDOW_TUMBLING : FL_WINDOW_SLIDING, below(4) == 0, { size },
+        { slide }, { below(2 * slide - 1) - slide + 1 } };
     h.config.window.allowed_lateness = below(2) ? 0 : below(40);
     h.config.never_combine = below(3) == 0;
     bool side = below(2);
@@ -464,11 +488,12 @@ static void run(uint64_t seed)
             size_t n = r.record_count++;
             char *row = r.records + n * row_size, *text = texts + n * 128;
             int64_t k = below(key_count);
-            Flat f = {k, (int32_t)(k % 5), (int32_t)below(100), below(20) - 10, (double)below(64), (int64_t)n};
+            Flat f = { k, (int32_t)(k % 5), (int32_t)below(100), below(20) - 10, (double)below(64), (int64_t)n };
             if (named) {
                 snprintf(text, 64, k % 2 ? "k%d" : "a rather long name of the key number %d", (int)k);
                 snprintf(text + 64, 64, below(2) ? "n%d" : "note %d that does not fit into the string", (int)below(50));
-                *(Named *)(void *)row = (Named){fl_str(text), fl_str(text + 64), f.key, f.key32, f.value32, f.value, f.real, f.id};
+                *(Named *)(void *)row =
+                    (Named){ fl_str(text), fl_str(text + 64), f.key, f.key32, f.value32, f.value, f.real, f.id };
             } else {
                 *(Flat *)(void *)row = f;
             }
@@ -508,7 +533,8 @@ static void run(uint64_t seed)
     results += h.out.count;
     expect_same(seed, &h.out, &r.out, false, "at the end");
     if (fl__window_late_dropped(h.op) != (side ? 0 : (uint64_t)r.dropped)) {
-        printf("# seed %" PRIu64 ": dropped %" PRIu64 ", want %" PRId64 "\n", seed, fl__window_late_dropped(h.op), r.dropped);
+        printf("# seed %" PRIu64 ": dropped %" PRIu64 ", want %" PRId64 "\n", seed, fl__window_late_dropped(h.op),
+            r.dropped);
         fail();
     }
     pauses += h.pauses;
