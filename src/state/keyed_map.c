@@ -1,8 +1,9 @@
 /* Map state: dense cells (key, value) in the order of insertion, the last one moving into the place of a removed one.
  * Up to 8 cells are searched one after the other; more have an index behind them:
  *
- *   | cell 0 | cell 1 | … capacity | slot u32 × slots |       slot: cell + 1; 0: empty; home = low bits of the key's
- * hash */
+ *   | cell 0 | cell 1 | … capacity | slot u32 × slots |
+ *
+ * slot: cell + 1, 0: empty; its home is the low bits of the key's hash. */
 #include "state/keyed_internal.h"
 
 enum { MAP_LINEAR = 8, MAP_FIRST = 2 };
