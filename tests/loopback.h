@@ -32,12 +32,16 @@ static inline int loopback_listen(int *port)
     return fd;
 }
 
-/* A port at which nobody listens. */
+/* A port at which nobody listens: bound until the program ends, so that nobody else gets it. */
 static inline int loopback_refused_port(void)
 {
-    int port;
-    close(loopback_listen(&port));
-    return port;
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t length = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, length), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &length), 0);
+    return ntohs(address.sin_port);
 }
 
 static inline void *loopback_run(void *arg)
