@@ -93,7 +93,7 @@ expect 0 '' '' "$flinc" build --shared sum.c
 expect 0 '3' '*' "$flinc" run sum.so --to 1
 expect 0 '' '' "$flinc" build sum.c -o other.so
 expect 0 '3' '*' "$flinc" run other.so --to 1
-if ! nm -D "$FLINC_BUILD/src/libflinc.so" | grep -qE '__(asan|tsan)_'; then # or it needs the sanitizer's flags
+if ! nm -D "$FLINC_BUILD/src/libflinc.so" | grep -qE '__(asan|tsan|gcov)_'; then # or it needs the sanitizer's flags
     expect 0 '' '' "$flinc" build sum.c
     expect 0 '1> 3
 2> 6' '' ./sum -p 2 --to 2
@@ -170,6 +170,14 @@ expect 0 '3' '*' "$flinc" run -- -x.c --to 1
 if [ -e /dev/full ]; then
     expect 1 '' 'flinc: cannot write to standard output: No space left on device' sh -c "'$flinc' help >/dev/full"
 fi
+
+# A flinc that was moved away from its library folder asks pkg-config, and says what to do when that knows nothing.
+mkdir -p moved/bin
+cp "$flinc" moved/bin/
+expect 0 '3' '*' env LD_LIBRARY_PATH="$FLINC_BUILD/src" PKG_CONFIG_PATH="$FLINC_BUILD/meson-uninstalled" \
+    moved/bin/flinc run sum.c --to 1
+expect 1 '' "flinc: cannot find flinc's headers: no flinc.pc below the folder *./dev install*" \
+    env LD_LIBRARY_PATH="$FLINC_BUILD/src" PKG_CONFIG_PATH='' PKG_CONFIG_LIBDIR=/nowhere moved/bin/flinc run sum.c
 
 # A cache folder that cannot be made, and one in TMPDIR that is used then.
 expect 0 '3' '*' env XDG_CACHE_HOME=/proc/none HOME=/proc/none TMPDIR="$FLINC_TMP" "$flinc" run sum.c --to 1

@@ -10,6 +10,7 @@
 #include "os/thread.h"
 #include "os/waker.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -382,6 +383,135 @@ static void test_folders_are_listed_and_globbed(void **state)
     free(g);
 }
 
+/* ---- every call failing in turn ---- */
+
+/* The machine, but for the call that brings left to 0. */
+typedef struct failing {
+    fl__os os;
+    int left;
+} failing;
+
+static bool fails(const fl__os *self)
+{
+    failing *f = (failing *)(uintptr_t)self;
+    return f->left-- == 0;
+}
+
+static int fail_open(const fl__os *self, const char *path, int flags)
+{
+    return fails(self) ? -EIO : os->open(os, path, flags);
+}
+static ssize_t fail_read(const fl__os *self, int fd, void *buffer, size_t size)
+{
+    return fails(self) ? -EIO : os->read(os, fd, buffer, size);
+}
+static ssize_t fail_write(const fl__os *self, int fd, const void *data, size_t size)
+{
+    return fails(self) ? -ENOSPC : os->write(os, fd, data, size > 3 ? 3 : size); /* and never all at once */
+}
+static int fail_sync(const fl__os *self, int fd)
+{
+    return fails(self) ? -EIO : os->sync(os, fd);
+}
+static int fail_stat(const fl__os *self, const char *path, fl__file_info *info)
+{
+    return fails(self) ? -EACCES : os->stat(os, path, info);
+}
+static int fail_list(const fl__os *self, const char *path, fl__os_entry_fn entry, void *arg)
+{
+    return fails(self) ? -EACCES : os->list(os, path, entry, arg);
+}
+static int fail_mkdir(const fl__os *self, const char *path)
+{
+    return fails(self) ? -EACCES : os->mkdir(os, path);
+}
+static int fail_rename(const fl__os *self, const char *from, const char *to)
+{
+    return fails(self) ? -EXDEV : os->rename(os, from, to);
+}
+
+static fl_status store_there(const fl__os *self, fl_error *error)
+{
+    char *path = in_folder("n/stored");
+    fl_status status = fl__file_store(self, path, "new content", 11, error);
+    free(path);
+    return status;
+}
+
+static fl_status load_there(const fl__os *self, fl_error *error)
+{
+    char *path = in_folder("n/stored"), *content = NULL;
+    fl_status status = fl__file_load(self, path, 100, &content, NULL, error);
+    assert_true((status == FL_OK) == (content != NULL));
+    free(content);
+    free(path);
+    return status;
+}
+
+static fl_status list_there(const fl__os *self, fl_error *error)
+{
+    fl__paths paths = FL__PATHS_INIT;
+    char *path = in_folder("n");
+    fl_status status = fl__folder_list(self, path, true, &paths, error);
+    fl__paths_release(&paths);
+    free(path);
+    return status;
+}
+
+static fl_status make_there(const fl__os *self, fl_error *error)
+{
+    char *path = in_folder("n/deep/er");
+    fl_status status = fl__folder_make(self, path, error);
+    free(path);
+    return status;
+}
+
+static void test_each_call_may_fail(void **state)
+{
+    (void)state;
+    fl_status (*const cases[])(const fl__os *, fl_error *) = { make_there, store_there, load_there, list_there };
+    char *parent = in_folder("n"), *stored = in_folder("n/stored");
+    assert_int_equal(fl__folder_make(os, parent, NULL), FL_OK);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        fl_status status = FL_ERROR_IO;
+        int n = 0;
+        for (bool has_failed = true; has_failed; n++) {
+            failing f = { .os = fl__os_linux, .left = n };
+            f.os.open = fail_open;
+            f.os.read = fail_read;
+            f.os.write = fail_write;
+            f.os.sync = fail_sync;
+            f.os.stat = fail_stat;
+            f.os.list = fail_list;
+            f.os.mkdir = fail_mkdir;
+            f.os.rename = fail_rename;
+            fl_error error = FL_ERROR_INIT;
+            if (cases[i] == store_there)
+                store("n/stored", "old");
+            status = cases[i](&f.os, &error);
+            has_failed = f.left < 0;
+            /* A failure has a text; what is stored is old or new and nothing lies beside it. */
+            assert_true((status == FL_OK) == (error.text == NULL));
+            fl__error_release(&error);
+            if (cases[i] == store_there) {
+                fl__paths paths = FL__PATHS_INIT;
+                char *content;
+                assert_int_equal(fl__folder_list(os, parent, false, &paths, NULL), FL_OK);
+                assert_int_equal(paths.count, 1);
+                fl__paths_release(&paths);
+                assert_int_equal(fl__file_load(os, stored, 100, &content, NULL, NULL), FL_OK);
+                assert_true(strcmp(content, "old") == 0 || strcmp(content, "new content") == 0);
+                assert_true(status != FL_OK || strcmp(content, "new content") == 0);
+                free(content);
+            }
+        }
+        assert_int_equal(status, FL_OK);
+        assert_true(n >= 2);
+    }
+    free(parent);
+    free(stored);
+}
+
 /* ---- sockets ---- */
 
 static void wait_ready(fl__socket *s, bool writable)
@@ -464,6 +594,7 @@ int main(void)
         cmocka_unit_test(test_a_large_file_is_loaded_whole),
         cmocka_unit_test(test_file_errors_name_path_and_reason),
         cmocka_unit_test(test_folders_are_listed_and_globbed),
+        cmocka_unit_test(test_each_call_may_fail),
         cmocka_unit_test(test_sockets),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
