@@ -165,7 +165,14 @@ char *fl__arena_printf(fl__arena *arena, const char *format, ...)
 
 /* ---- heap: 16-byte size classes cut from slabs; a freed cell holds the next free one ---- */
 
-enum { HEAP_CLASS_BYTES = 16, HEAP_CLASSES = 64, HEAP_SLAB_BYTES = 16 * 1024 };
+/* Slabs double from the first, which has room for a cell of the largest class, up to the largest: a window's table with a
+ * key or two has a heap of its own, and there may be a hundred thousand of them. */
+enum {
+    HEAP_CLASS_BYTES = 16,
+    HEAP_CLASSES = 64,
+    HEAP_SLAB_BYTES_FIRST = HEAP_CLASSES * HEAP_CLASS_BYTES,
+    HEAP_SLAB_BYTES_MAX = 16 * 1024,
+};
 
 struct fl__heap {
     fl__memory *memory;
@@ -240,13 +247,16 @@ static void new_slab(fl__heap *heap)
         UNPOISON(heap->cursor, rest * HEAP_CLASS_BYTES);
         push_free_cell(heap, heap->cursor, rest);
     }
-    fl__arena_chunk *slab = fl__alloc(heap->memory, sizeof *slab + HEAP_SLAB_BYTES);
-    slab->size = sizeof *slab + HEAP_SLAB_BYTES;
+    size_t bytes = !heap->slabs ? HEAP_SLAB_BYTES_FIRST : 2 * (heap->slabs->size - sizeof *heap->slabs);
+    if (bytes > HEAP_SLAB_BYTES_MAX)
+        bytes = HEAP_SLAB_BYTES_MAX;
+    fl__arena_chunk *slab = fl__alloc(heap->memory, sizeof *slab + bytes);
+    slab->size = sizeof *slab + bytes;
     slab->next = heap->slabs;
     heap->slabs = slab;
     heap->cursor = slab->data;
-    heap->end = slab->data + HEAP_SLAB_BYTES;
-    POISON(slab->data, HEAP_SLAB_BYTES);
+    heap->end = slab->data + bytes;
+    POISON(slab->data, bytes);
 }
 
 void *fl__heap_alloc(fl__heap *heap, size_t size)

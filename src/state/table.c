@@ -8,9 +8,10 @@ enum {
     PAGE_BYTES = 16 * 1024,
     PAGE_ENTRIES_FIRST = 8,
     PAGE_ENTRIES_MAX = 2048,
-    SLOTS_MIN = 64,
+    SLOTS_MIN = 16,
     SLOTS_SMALL = 16384, /* 128 KiB */
-    CHUNK_BYTES_FIRST = 4 * 1024,
+    CHUNK_BYTES_FIRST = 1024, /* and twice that, and so on, up to: */
+    CHUNK_BYTES_STEP = 4 * 1024,
     HUGE_PAGE = 2 * 1024 * 1024,
     HUGE_FROM = 8, /* chunks are huge pages when the table has this many times as much already */
 };
@@ -131,8 +132,10 @@ static size_t chunk_size(const fl__table *table)
 {
     if (table->chunk_bytes >= (size_t)HUGE_FROM * HUGE_PAGE)
         return HUGE_PAGE;
-    size_t size = (table->chunk_bytes / 16 + CHUNK_BYTES_FIRST - 1) / CHUNK_BYTES_FIRST * CHUNK_BYTES_FIRST;
-    return size ? size : CHUNK_BYTES_FIRST;
+    /* Small at first: windows keep a table each, and most of those may have a key or two. */
+    if (table->chunk_bytes < CHUNK_BYTES_STEP)
+        return table->chunk_bytes ? table->chunk_bytes : CHUNK_BYTES_FIRST;
+    return (table->chunk_bytes / 16 + CHUNK_BYTES_STEP - 1) / CHUNK_BYTES_STEP * CHUNK_BYTES_STEP;
 }
 
 /* The chunk that serves next: a spare one, or a new one. */
@@ -172,7 +175,7 @@ static char *cut(fl__table *table, size_t bytes)
 static void open_page(fl__table *table, uint32_t group)
 {
     if (table->page_count == table->page_capacity) {
-        uint32_t capacity = table->page_capacity ? table->page_capacity * 2 : 16;
+        uint32_t capacity = table->page_capacity ? table->page_capacity * 2 : 4;
         table->pages = fl__realloc(table->memory, table->pages, table->page_capacity * sizeof *table->pages,
                                    capacity * sizeof *table->pages);
         table->page_capacity = capacity;
