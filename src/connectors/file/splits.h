@@ -16,7 +16,7 @@
 #include "connectors/file/unpack.h"
 #include "formats/lines.h"
 
-enum { FL__SPLIT_BYTES = 32 * 1024 * 1024 };
+enum { FL__SPLIT_BYTES = 4 * 1024 * 1024 };
 
 typedef struct fl__split {
     const char *path;   /* borrowed from the list of files */
