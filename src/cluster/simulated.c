@@ -119,6 +119,10 @@ fl_status fl__job_run_simulated(fl__job *job, const fl__simulation *simulation)
     for (uint32_t t = 0; t < job->task_count; t++) {
         fl__task_close(&job->tasks[t]);
         job->tasks[t].os = &fl__os_linux;
+        if (job->tasks[t].failed && status == FL_OK) { /* close failed */
+            status = job->tasks[t].error.status;
+            fl__error_move(&job->error, &job->tasks[t].error);
+        }
     }
     return status;
 }
