@@ -124,7 +124,7 @@ static size_t put_clock(char *buffer, int32_t ms, int32_t ns)
     uint32_t fraction = (uint32_t)(ms % 1000) * 1000000u + (uint32_t)ns;
     if (fraction > 0) {
         *p++ = '.';
-        for (uint32_t unit = 100000000; fraction > 0; unit /= 10) {
+        for (uint32_t unit = 100000000; unit > 0 && fraction > 0; unit /= 10) {
             *p++ = (char)('0' + fraction / unit);
             fraction %= unit;
         }

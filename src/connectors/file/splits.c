@@ -123,6 +123,7 @@ fl_status fl__files_find(const fl__os *os, const char *path, fl__paths *files, f
         abort();
     one.items[0] = (fl__path_entry){ copy, info };
     move_visible(&one, files, strlen(path));
+    /* cppcheck-suppress memleak ; the list has it now */
     return FL_OK;
 }
 
