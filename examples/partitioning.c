@@ -2,7 +2,8 @@
  *
  *     flinc run examples/partitioning.c [--all]
  *
- * With --all also the ways whose outcome is not the same every time, or is flinc's business: rebalance, shuffle, key_by. */
+ * With --all also the ways whose outcome is not the same every time, or is flinc's business: rebalance, shuffle,
+ * key_by. */
 #include <flinc.h>
 
 typedef struct {

@@ -30,6 +30,9 @@ done
 for example in examples/*.c; do
     name=$(basename "$example")
     grep -q "^| \[$name\]($name)" examples/README.md || { echo "examples/README.md: $name is missing"; failed=1; }
-    grep -q "^examples += '${name%.c}'" examples/meson.build || { echo "examples/meson.build: $name is missing"; failed=1; }
+    grep -q "^examples += '${name%.c}'" examples/meson.build || {
+        echo "examples/meson.build: $name is missing"
+        failed=1
+    }
 done
 exit $failed

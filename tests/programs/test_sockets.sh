@@ -7,7 +7,11 @@ here=tests/programs
 data=examples/data
 
 check() {
-    diff -u "$FLINC_TMP/expected" "$FLINC_TMP/actual" || { echo "$1: prints something else"; cat "$FLINC_TMP/err"; exit 1; }
+    diff -u "$FLINC_TMP/expected" "$FLINC_TMP/actual" || {
+        echo "$1: prints something else"
+        cat "$FLINC_TMP/err"
+        exit 1
+    }
 }
 
 # In order at parallelism 1; as a set with more.
