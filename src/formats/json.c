@@ -124,10 +124,9 @@ static size_t put_clock(char *buffer, int32_t ms, int32_t ns)
     uint32_t fraction = (uint32_t)(ms % 1000) * 1000000u + (uint32_t)ns;
     if (fraction > 0) {
         *p++ = '.';
-        for (uint32_t unit = 100000000; unit > 0 && fraction > 0; unit /= 10) {
-            *p++ = (char)('0' + fraction / unit);
-            fraction %= unit;
-        }
+        static const uint32_t units[] = { 100000000, 10000000, 1000000, 100000, 10000, 1000, 100, 10, 1 };
+        for (int i = 0; i < 9 && fraction > 0; fraction %= units[i++])
+            *p++ = (char)('0' + fraction / units[i]);
     }
     return (size_t)(p - buffer);
 }
