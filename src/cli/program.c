@@ -50,6 +50,7 @@ static fl_status load(const char *path, fl_error *error)
     free(object);
     if (!handle)
         return fl__error_set(error, FL_ERROR_INVALID, "cannot load %s: %s", path, dlerror());
+    // cppcheck-suppress resourceLeak ; it stays for as long as the process: its functions are the job
     return FL_OK;
 }
 
@@ -141,8 +142,10 @@ static fl_status read_build(const fl__action *action, int argc, char **argv, bui
         else
             b->source = argv[flags.at++];
     }
-    if (!b->source)
-        return fl__error_set(error, FL_ERROR_INVALID, "name a program: flinc build %s", action->arguments);
+    if (!b->source) {
+        fl__error_set(error, FL_ERROR_INVALID, "name a program: flinc build %s", action->arguments);
+        return FL_ERROR_INVALID;
+    }
     if (!ends_with(b->source, ".c"))
         return fl__error_set(error, FL_ERROR_INVALID, "%s is not a C file, NAME.c", b->source);
     b->is_shared = b->is_shared || (b->output && ends_with(b->output, ".so"));

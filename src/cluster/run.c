@@ -51,22 +51,19 @@ fl_status fl__run_flag(fl__run *run, const fl__flag *flag, const char *value, fl
 
 /* ---- the entry ---- */
 
-/* The entries in the order of the program: registration puts the newest first. */
-static size_t list_entries(const fl_job_entry **list, size_t max)
+/* The entries in the order of the program, where registration puts the newest first; NULL past the last. */
+static const fl_job_entry *entry_at(size_t index)
 {
     size_t count = 0;
     for (const fl_job_entry *e = fl__jobs(); e; e = e->next)
         count++;
-    size_t at = count;
-    for (const fl_job_entry *e = fl__jobs(); e; e = e->next) {
-        if (--at < max)
-            list[at] = e;
-    }
-    return count < max ? count : max;
+    const fl_job_entry *e = index < count ? fl__jobs() : NULL;
+    for (size_t i = count - 1; e && i > index; i--)
+        e = e->next;
+    return e;
 }
 
-static const fl_job_entry *no_such_entry(
-    const fl__run *run, const fl_job_entry *const *list, size_t count, fl_error *error)
+static const fl_job_entry *no_such_entry(const fl__run *run, fl_error *error)
 {
     char *names = NULL;
     size_t size;
@@ -75,9 +72,10 @@ static const fl_job_entry *no_such_entry(
         abort();
     fl__nearest nearest;
     fl__nearest_init(&nearest, run->entry_name ? run->entry_name : "");
-    for (size_t i = 0; i < count; i++) {
-        fprintf(out, "%s%s", i == 0 ? "" : ", ", list[i]->name);
-        fl__nearest_offer(&nearest, list[i]->name);
+    const fl_job_entry *entry;
+    for (size_t i = 0; (entry = entry_at(i)) != NULL; i++) {
+        fprintf(out, "%s%s", i == 0 ? "" : ", ", entry->name);
+        fl__nearest_offer(&nearest, entry->name);
     }
     fclose(out);
     char *hint = fl__nearest_text(&nearest);
@@ -92,20 +90,18 @@ static const fl_job_entry *no_such_entry(
 
 const fl_job_entry *fl__run_entry(const fl__run *run, fl_error *error)
 {
-    const fl_job_entry *list[64];
-    size_t count = list_entries(list, sizeof list / sizeof *list);
-    if (count == 0) {
+    const fl_job_entry *entry = entry_at(0);
+    if (!entry) {
         fl__error_set(error, FL_ERROR_INVALID,
             "there is no FL_JOB in it: FL_JOB(name) { … return fl_execute(env, \"Name\"); } is where a job begins");
         return NULL;
     }
-    const fl_job_entry *entry = count == 1 && !run->entry_name ? list[0] : NULL;
-    for (size_t i = 0; i < count && run->entry_name; i++) {
-        if (strcmp(list[i]->name, run->entry_name) == 0)
-            entry = list[i];
-    }
+    if (!run->entry_name && entry_at(1))
+        return no_such_entry(run, error);
+    for (size_t i = 0; run->entry_name && entry && strcmp(entry->name, run->entry_name) != 0;)
+        entry = entry_at(++i);
     if (!entry)
-        return no_such_entry(run, list, count, error);
+        return no_such_entry(run, error);
     if (entry->abi != FLINC_ABI) {
         fl__error_set(error, FL_ERROR_INVALID,
             "it was built with flinc headers of ABI %d, and this flinc has %d: build it again", entry->abi, FLINC_ABI);

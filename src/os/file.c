@@ -8,7 +8,8 @@
 
 static fl_status io_error(fl_error *error, const char *what, const char *path, int code)
 {
-    return fl__error_set(error, FL_ERROR_IO, "cannot %s %s: %s", what, path, strerror(code < 0 ? -code : code));
+    fl__error_set(error, FL_ERROR_IO, "cannot %s %s: %s", what, path, strerror(code < 0 ? -code : code));
+    return FL_ERROR_IO;
 }
 
 static char *duplicate(const char *text)
@@ -120,8 +121,12 @@ fl_status fl__file_load(
             status = fl__error_set(error, FL_ERROR_LIMIT, "%s is larger than %zu bytes", path, size_max);
             break;
         }
-        if (length == capacity && !(buffer = realloc(buffer, (capacity *= 2) + 1)))
-            abort();
+        if (length == capacity) {
+            char *larger = realloc(buffer, (capacity *= 2) + 1);
+            if (!larger)
+                abort();
+            buffer = larger;
+        }
     }
     fl__file_close(&file);
     if (status != FL_OK) {

@@ -123,6 +123,7 @@ static int list_folder(const fl__os *os, const char *folder, fl__os_entry_fn ent
         return -errno;
     int result = 0;
     struct dirent *d;
+    // cppcheck-suppress readdirCalled ; glibc's is safe for folders of one's own
     while (result == 0 && (errno = 0, d = readdir(dir)) != NULL) {
         if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0)
             result = entry(arg, d->d_name);

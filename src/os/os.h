@@ -25,7 +25,7 @@ typedef struct fl__file_info {
     int64_t size;     /* bytes */
     int64_t mtime_ms; /* last change of the content, since 1970 */
     bool folder;
-    bool special;     /* a device, pipe or socket: written to in place, never replaced */
+    bool special; /* a device, pipe or socket: written to in place, never replaced */
 } fl__file_info;
 
 /* One entry of a folder, without "." and ".."; name is valid during the call. Any other return than 0 ends the listing

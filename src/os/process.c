@@ -16,17 +16,21 @@ static char *read_all(int fd)
 {
     size_t length = 0, capacity = 1024;
     char *text = malloc(capacity);
+    if (!text)
+        abort();
     for (;;) {
-        if (!text)
-            abort();
         ssize_t n = read(fd, text + length, capacity - length - 1);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
             break;
         length += (size_t)n;
-        if (length + 1 == capacity)
-            text = realloc(text, capacity *= 2);
+        if (length + 1 == capacity) {
+            char *larger = realloc(text, capacity *= 2);
+            if (!larger)
+                abort();
+            text = larger;
+        }
     }
     text[length] = 0;
     return text;

@@ -12,9 +12,9 @@
 
 static fl_status connect_error(fl__socket *s, int code, fl_error *error)
 {
-    fl_status status = fl__error_set(error, FL_ERROR_IO, "cannot connect to %s: %s", s->peer, strerror(code));
+    fl__error_set(error, FL_ERROR_IO, "cannot connect to %s: %s", s->peer, strerror(code));
     fl__socket_close(s);
-    return status;
+    return FL_ERROR_IO;
 }
 
 fl_status fl__socket_connect_begin(fl__socket *s, const char *host, int port, fl_error *error)
@@ -141,7 +141,7 @@ fl_status fl__socket_listen(fl__socket *s, int *port, fl_error *error)
 
 fl_status fl__socket_accept(fl__socket *s, fl__socket *client, fl_error *error)
 {
-    struct sockaddr_in address;
+    struct sockaddr_in address = {0};
     socklen_t size = sizeof address;
     int fd;
     *client = FL__SOCKET_INIT;
