@@ -17,4 +17,5 @@ done
 
 "$flinc" run -p 2 examples/word_count_file.c 2>"$FLINC_TMP/err" |
     sed 's/^[0-9]*> //' | LC_ALL=C sort >"$FLINC_TMP/actual"
-LC_ALL=C sort tests/programs/word_count_file.expected | diff -u - "$FLINC_TMP/actual" || { cat "$FLINC_TMP/err"; exit 1; }
+LC_ALL=C sort tests/programs/word_count_file.expected | diff -u - "$FLINC_TMP/actual" ||
+    { cat "$FLINC_TMP/err"; exit 1; }
