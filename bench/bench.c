@@ -48,12 +48,12 @@ static int run_side(const char *name, const char *side, int parallelism, uint64_
         double wall = wall_now(), cpu = cpu_now();
         o.checksum = (strcmp(side, "best") == 0 ? c->best : c->bare)(records, c->keys);
         o.seconds = wall_now() - wall;
-        o.cpu_seconds = cpu_now() - cpu;
+        o.thread_seconds = o.cpu_seconds = cpu_now() - cpu;
         o.rss_mb = rss_peak_mb();
     }
     double spent = wall_now() - start;
     o.others = (machine_cpu_now() - machine - (cpu_now() - own)) / (spent > 0 ? spent : 1);
-    printf("result %.9f %.9f %.3f %lu %.3f\n", o.seconds, o.cpu_seconds, o.rss_mb, o.checksum,
+    printf("result %.9f %.9f %.9f %.3f %lu %.3f\n", o.seconds, o.cpu_seconds, o.thread_seconds, o.rss_mb, o.checksum,
         o.others > 0.02 ? o.others : 0); /* the machine's clock has ticks of 10 ms */
     return 0;
 }
@@ -67,8 +67,8 @@ static bool run_child(const bench_case *c, const char *side, int parallelism, ui
     int pid = child_start((const char *[]){ "--run", c->name, side, p, n, NULL }, &out);
     bool found = false;
     while (fgets(line, sizeof line, out))
-        if (sscanf(line, "result %lf %lf %lf %lu %lf", &result->seconds, &result->cpu_seconds, &result->rss_mb,
-                &result->checksum, &result->others) == 5)
+        if (sscanf(line, "result %lf %lf %lf %lf %lu %lf", &result->seconds, &result->cpu_seconds,
+                &result->thread_seconds, &result->rss_mb, &result->checksum, &result->others) == 6)
             found = true;
     bool ok = child_wait(pid, out, NULL);
     if (!ok || !found)
@@ -144,11 +144,21 @@ static double median_ratio(const rounds *r, int over, int under, size_t member)
     return median(values, (size_t)r->count);
 }
 
+static double fastest(const rounds *r, int side)
+{
+    double seconds = r->of[side][0].seconds;
+    for (int i = 1; i < r->count; i++)
+        if (r->of[side][i].seconds < seconds)
+            seconds = r->of[side][i].seconds;
+    return seconds;
+}
+
 static outcome median_outcome(const rounds *r, int side)
 {
     return (outcome){
         .seconds = median_of(r, side, offsetof(outcome, seconds)),
         .cpu_seconds = median_of(r, side, offsetof(outcome, cpu_seconds)),
+        .thread_seconds = median_of(r, side, offsetof(outcome, thread_seconds)),
         .rss_mb = median_of(r, side, offsetof(outcome, rss_mb)),
         .others = median_of(r, side, offsetof(outcome, others)),
         .checksum = r->of[side][0].checksum,
@@ -179,6 +189,9 @@ static bool run_case(const bench_case *c, const options *o, report *into)
             .bare = median_outcome(&r, BARE),
             .ratio = median_ratio(&r, side, BARE, offsetof(outcome, seconds)),
             .cpu_ratio = median_ratio(&r, side, BARE, offsetof(outcome, cpu_seconds)),
+            .thread_ratio = median_ratio(&r, side, BARE, offsetof(outcome, thread_seconds)),
+            .seconds_min = fastest(&r, side),
+            .bare_seconds_min = fastest(&r, BARE),
             .rounds = r.count,
         };
         if (c->best) {

@@ -92,18 +92,26 @@ static fl_status poll_sentences(fl_collector *out, fl_context *ctx)
     return i < g->end ? FL_OK : FL_DONE;
 }
 
+/* What the thread has used; sources and sinks of one parallelism have a thread each, or share one. */
+static void generator_close(fl_context *ctx)
+{
+    fl_accumulate_double(ctx, "source seconds", thread_now());
+}
+
 static const fl_source_class pair_source = {
     .name = "Pairs",
     .instance_size = sizeof(generator),
     .no_timestamps = true,
     .open = generator_open,
     .poll = poll_pairs,
+    .close = generator_close,
 };
 static const fl_source_class timed_pair_source = {
     .name = "Timed pairs",
     .instance_size = sizeof(generator),
     .open = generator_open,
     .poll = poll_timed_pairs,
+    .close = generator_close,
 };
 static const fl_source_class sentence_source = {
     .name = "Sentences",
@@ -111,6 +119,7 @@ static const fl_source_class sentence_source = {
     .no_timestamps = true,
     .open = generator_open,
     .poll = poll_sentences,
+    .close = generator_close,
 };
 
 static generator_setting *setting_of(uint64_t records, uint64_t keys)
@@ -149,6 +158,7 @@ static void add_window(const void *in, fl_collector *out, fl_context *ctx)
 static void report_checksum(fl_context *ctx)
 {
     fl_accumulate(ctx, "checksum", *(int64_t *)fl_self(ctx));
+    fl_accumulate_double(ctx, "sink seconds", thread_now());
 }
 
 static void sink(fl_stream *in, fl_function add)
@@ -276,6 +286,9 @@ bool job_run(const bench_case *c, uint64_t records, int parallelism, outcome *re
     bool ok = succeeded(env, fl_execute(env, c->name));
     result->seconds = wall_now() - wall;
     result->cpu_seconds = cpu_now() - cpu;
+    double source = fl_result_accumulator_double(env, "source seconds");
+    double sinks = fl_result_accumulator_double(env, "sink seconds");
+    result->thread_seconds = (source > sinks ? source : sinks) / parallelism;
     result->rss_mb = rss_peak_mb();
     result->checksum = (uint64_t)fl_result_accumulator(env, "checksum");
     fl_env_free(env);

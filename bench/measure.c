@@ -28,6 +28,11 @@ double cpu_now(void)
     return seconds_of(CLOCK_PROCESS_CPUTIME_ID);
 }
 
+double thread_now(void)
+{
+    return seconds_of(CLOCK_THREAD_CPUTIME_ID);
+}
+
 /* VmHWM, not ru_maxrss: that one also counts the image before exec. */
 double rss_peak_mb(void)
 {
