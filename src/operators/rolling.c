@@ -233,6 +233,7 @@ static inline __attribute__((always_inline)) void roll(rolling_operator *self, c
     uint32_t n = batch->count, field = config->field_offset;
     uint32_t value_offset = key_in_row ? 0 : self->value_offset, key_offset = key_in_row ? key->offset : 0;
     combine_fn combine = self->combine;
+    bool is_pair = is_sum64 && key_in_row && class == FL__KEY_U64 && row_size == 16; /* {key, sum} or {sum, key} */
     char *candidates[FL__TABLE_BLOCK];
     emitter e;
     emitter_load(&e, &op->out);
@@ -246,6 +247,21 @@ static inline __attribute__((always_inline)) void roll(rolling_operator *self, c
             if (FL_UNLIKELY(!entry || !fl__key_equal_class(key, class, entry + key_offset, k)))
                 entry = find_or_start(self, hashes[block + i], k, row, &started);
             char *value = entry + value_offset;
+            if (is_pair && FL_LIKELY(!started && e.cursor < e.limit)) {
+                /* key and sum, both in registers: nothing is read back from the entry */
+                uint64_t the_key, sum, addend;
+                memcpy(&sum, value + field, 8);
+                memcpy(&addend, row + field, 8);
+                sum += addend;
+                memcpy(value + field, &sum, 8);
+                memcpy(&the_key, k, 8);
+                memcpy(e.cursor + key_offset, &the_key, 8);
+                memcpy(e.cursor + field, &sum, 8);
+                e.cursor += 16;
+                if (e.timestamps)
+                    *e.timestamps++ = timestamps ? timestamps[block + i] : FL_NO_TIMESTAMP;
+                continue;
+            }
             if (FL_UNLIKELY(started)) {
                 /* the value is the row */
             } else if (is_sum64) {
