@@ -8,10 +8,10 @@
 
 /* What one run of a case gave. */
 typedef struct outcome {
-    double seconds;     /* wall time of the loop, or of fl_execute */
-    double cpu_seconds; /* of all threads, in the same time */
+    double seconds;        /* wall time of the loop, or of fl_execute */
+    double cpu_seconds;    /* of all threads, in the same time */
     double thread_seconds; /* CPU time of the busiest thread; the bare loop has but one */
-    double rss_mb;      /* highest of the process so far */
+    double rss_mb;         /* highest of the process so far */
     uint64_t checksum;
     double others; /* cores that other processes used meanwhile */
 } outcome;
@@ -47,7 +47,7 @@ int bare_latency(int source_port, int sink_port);
 
 /* ---- measure.c ---- */
 
-double wall_now(void); /* CLOCK_MONOTONIC, seconds */
+double wall_now(void);   /* CLOCK_MONOTONIC, seconds */
 double cpu_now(void);    /* of this process */
 double thread_now(void); /* CPU time of this thread */
 double rss_peak_mb(void);

@@ -46,8 +46,8 @@ void report_print_head(void)
         "with all we know of. time, cpu: flinc's over the bare loop's, and what is to be reached; thread: CPU time of the\n"
         "busiest thread over the bare loop's, what `time` comes to when no other process wants the cores. busy: cores that\n"
         "others used meanwhile. Elsewhere: measured on two cores by others' benches, at parallelism 2.\n");
-    printf("%-24s %1s %7s %6s | %7s %7s | %5s %-11s %6s %5s %-10s | %6s %5s | %s\n", "", "p", "flinc", "ns", "bare", "best",
-        "time", "", "thread", "cpu", "", "MB", "busy", "elsewhere: Flink timely bare");
+    printf("%-24s %1s %7s %6s | %7s %7s | %5s %-11s %6s %5s %-10s | %6s %5s | %s\n", "", "p", "flinc", "ns", "bare",
+        "best", "time", "", "thread", "cpu", "", "MB", "busy", "elsewhere: Flink timely bare");
 }
 
 static const char *verdict(char *text, size_t size, double value, double target)
@@ -64,13 +64,14 @@ void report_print_row(const row *r)
     char a[32], b[32], c[32], d[32], e[32], f[32];
     double wall_target = r->parallelism == 1 ? r->of->ratio_max : 0;
     double cpu_target = r->parallelism == 1 ? r->of->cpu_ratio_max : 0;
-    printf("%-24s %d %7.1f %6.1f | %7.1f %7s | %5.2f %-11s %6.2f %5.2f %-10s | %6.1f %5.2f | %16s %6s %4s\n", r->of->title,
-        r->parallelism, million_per_second(r->records, r->flinc.seconds), r->flinc.seconds * 1e9 / (double)r->records,
-        million_per_second(r->records, r->bare.seconds),
+    printf("%-24s %d %7.1f %6.1f | %7.1f %7s | %5.2f %-11s %6.2f %5.2f %-10s | %6.1f %5.2f | %16s %6s %4s\n",
+        r->of->title, r->parallelism, million_per_second(r->records, r->flinc.seconds),
+        r->flinc.seconds * 1e9 / (double)r->records, million_per_second(r->records, r->bare.seconds),
         number_or_dash(a, sizeof a, "%.1f", million_per_second(r->records, r->best.seconds)), r->ratio,
-        verdict(b, sizeof b, r->ratio, wall_target), r->thread_ratio, r->cpu_ratio, verdict(c, sizeof c, r->cpu_ratio, cpu_target),
-        r->flinc.rss_mb, r->flinc.others, number_or_dash(d, sizeof d, "%.1f", r->of->flink),
-        number_or_dash(e, sizeof e, "%.1f", r->of->timely), number_or_dash(f, sizeof f, "%.0f", r->of->bare_elsewhere));
+        verdict(b, sizeof b, r->ratio, wall_target), r->thread_ratio, r->cpu_ratio,
+        verdict(c, sizeof c, r->cpu_ratio, cpu_target), r->flinc.rss_mb, r->flinc.others,
+        number_or_dash(d, sizeof d, "%.1f", r->of->flink), number_or_dash(e, sizeof e, "%.1f", r->of->timely),
+        number_or_dash(f, sizeof f, "%.0f", r->of->bare_elsewhere));
     fflush(stdout);
 }
 

@@ -13,7 +13,7 @@ typedef struct row {
     uint64_t records;
     outcome flinc, bare, best;
     double ratio, cpu_ratio, best_ratio;
-    double thread_ratio; /* CPU time of the busiest thread over the bare loop's: ratio, had each thread a core */
+    double thread_ratio;    /* CPU time of the busiest thread over the bare loop's: ratio, had each thread a core */
     double slower_than_one; /* parallelism 2: its time over that of parallelism 1; else 0 */
     double seconds_min, bare_seconds_min; /* of the fastest round of either side: what a busy machine distorts least */
     int rounds;
