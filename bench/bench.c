@@ -1,6 +1,6 @@
 /* flinc beside bare C loops. Each run of either side is a process of its own, so that memory, CPU time and the state of
- * the allocator are its alone; sides alternate within a round, and the figures are medians over rounds of the ratio within
- * a round: what else the machine does then falls on both. */
+ * the allocator are its alone; sides alternate within a round, and the figures are medians over rounds of the ratio
+ * within a round: what else the machine does then falls on both. */
 #include "bench.h"
 #include "report.h"
 

@@ -254,11 +254,15 @@ static void job_source(fl_env *env, uint64_t records, uint64_t keys)
 /* clang-format off */
 #define M * UINT64_C(1000000)
 const bench_case cases[] = {
-    /* name, title, records, keys, bare, best, job, unchained, targets: ratio, CPU ratio; elsewhere: Flink, timely, bare */
-    { "sum_1e3", "keyed sum, 1e3 keys", 200 M, 1000, bare_sum, bare_sum_prefetched, job_sum, false, 1.15, 2.2, 7.0, 66, 84 },
-    { "sum_1e6", "keyed sum, 1e6 keys", 30 M, 1000000, bare_sum, bare_sum_prefetched, job_sum, false, 1.0, 2.2, 1.0, 15.6, 27 },
+    /* name, title, records, keys, bare, best,
+     * job, unchained, targets: ratio, CPU ratio; elsewhere: Flink, timely, bare */
+    { "sum_1e3", "keyed sum, 1e3 keys", 200 M, 1000, bare_sum, bare_sum_prefetched,
+      job_sum, false, 1.15, 2.2, 7.0, 66, 84 },
+    { "sum_1e6", "keyed sum, 1e6 keys", 30 M, 1000000, bare_sum, bare_sum_prefetched,
+      job_sum, false, 1.0, 2.2, 1.0, 15.6, 27 },
     { "words", "word count, 1e4 words", 30 M, WORDS, bare_words, NULL, job_words, false, 1.25, 2.2, 5.1, 11, 42 },
-    { "windows", "1 s windows, 1e4 keys", 150 M, WINDOW_KEYS, bare_windows, NULL, job_windows, false, 1.3, 2.2, 3.0, 0, 105 },
+    { "windows", "1 s windows, 1e4 keys", 150 M, WINDOW_KEYS, bare_windows, NULL,
+      job_windows, false, 1.3, 2.2, 3.0, 0, 105 },
     { "maps", "3 maps and a filter", 300 M, 1000, bare_maps, NULL, job_maps, false, 0, 0, 16, 0, 0 },
     { "maps_unchained", "the same unchained", 100 M, 1000, bare_maps, NULL, job_maps, true, 0, 0, 5, 0, 0 },
     { "maps_none", "source and sink only", 300 M, 1000, bare_source, NULL, job_source, false, 0, 0, 0, 0, 0 },

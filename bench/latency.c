@@ -1,6 +1,6 @@
 /* Latency over sockets, start, and idleness.
  *
- *   sender thread --socket--> job (a process): source -> parse -> key_by -> sum -> sink --socket--> receiver (this thread)
+ *   sender thread --socket--> job (a process): source, parse, key_by, sum, sink --socket--> receiver (this thread)
  *
  * Event i is a line with key i mod 1000. The job answers "(key,n)": the n-th event of that key was event
  * (n-1) * 1000 + key, and sent[] knows when it was written. Latency is from just before that write to just after the
