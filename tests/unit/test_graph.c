@@ -307,7 +307,8 @@ static void test_max_parallelism(void **state)
         return __LINE__;                                                                                               \
     }
 
-/* clang-format off: one line each, the errors name it */
+/* One line each: the errors name it. */
+/* clang-format off */
 BAD(unknown_field, fl_test_sink(fl_sum(fl_key_by(source(env, "a", 0), "key"), "prize"), Item))
 BAD(unknown_key, fl_test_sink(fl_sum(fl_key_by(source(env, "a", 0), "kez"), "price"), Item))
 BAD(index_out_of_range, fl_test_sink(fl_rolling_index(fl_key_by(source(env, "a", 0), "key"), FL_SUM, 7, true), Item))
