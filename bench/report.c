@@ -41,11 +41,10 @@ static const char *number_or_dash(char *text, size_t size, const char *format, d
 
 void report_print_head(void)
 {
-    puts(
-        "Throughput, million records per second. bare: a C loop of one thread for the same job in the same round;\n"
-        "best: with all we know of. time, cpu: flinc's over the bare loop's, and what is to be reached; thread: CPU\n"
-        "time of the busier of source and sink over the bare loop's, about what time comes to when each thread has a\n"
-        "core. busy: cores that others used. Elsewhere: measured on two cores by others' benches, parallelism 2.\n");
+    puts("Throughput, million records per second. bare: a C loop of one thread for the same job in the same round;\n"
+         "best: with all we know of. time, cpu: flinc's over the bare loop's, and what is to be reached; thread: CPU\n"
+         "time of the busier of source and sink over the bare loop's, about what time comes to when each thread has a\n"
+         "core. busy: cores that others used. Elsewhere: measured on two cores by others' benches, parallelism 2.\n");
     printf("%-24s %1s %7s %6s | %7s %7s | %5s %-11s %6s %5s %-10s | %6s %5s | %s\n", "", "p", "flinc", "ns", "bare",
         "best", "time", "", "thread", "cpu", "", "MB", "busy", "elsewhere: Flink timely bare");
 }

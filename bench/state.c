@@ -212,9 +212,8 @@ static void report_timers(uint64_t wanted, uint64_t keys, bool in_order)
         firing = lower(firing, f);
         heap = lower(heap, bare_heap(wanted, in_order));
     }
-    printf(
-        "timers, %.0e on %.0e keys, %-8s register %5.1f ns + fire %5.1f ns = %5.1f ns; a bare heap %5.1f ns; "
-        "%.1f bytes\n",
+    printf("timers, %.0e on %.0e keys, %-8s register %5.1f ns + fire %5.1f ns = %5.1f ns; a bare heap %5.1f ns; "
+           "%.1f bytes\n",
         (double)wanted, (double)keys, in_order ? "in order" : "random", registering, firing, registering + firing, heap,
         bytes);
 }

@@ -27,17 +27,17 @@ extern "C" {
 
 /* How a call ended. Only the first four are ordinary outcomes; the rest come with an fl_error. */
 typedef enum fl_status {
-    FL_OK = 0,            /* done */
-    FL_AGAIN = 1,         /* nothing moved; call again after the event the function names */
-    FL_DONE = 2,          /* nothing more will ever come */
-    FL_CLOSED = 3,        /* the other side is gone */
-    FL_ERROR_INVALID = 16, /* the caller's request is wrong: correct it (bad option, unknown field, type mismatch) */
-    FL_ERROR_IO = 17,      /* the outside failed (file, socket): restarting the task may help */
-    FL_ERROR_USER = 18,    /* a user function failed (fl_fail) */
-    FL_ERROR_LIMIT = 19,   /* a configured limit was passed (record too large, memory budget) */
-    FL_ERROR_CORRUPT = 20, /* data read back is damaged; never retried */
+    FL_OK = 0,               /* done */
+    FL_AGAIN = 1,            /* nothing moved; call again after the event the function names */
+    FL_DONE = 2,             /* nothing more will ever come */
+    FL_CLOSED = 3,           /* the other side is gone */
+    FL_ERROR_INVALID = 16,   /* the caller's request is wrong: correct it (bad option, unknown field, type mismatch) */
+    FL_ERROR_IO = 17,        /* the outside failed (file, socket): restarting the task may help */
+    FL_ERROR_USER = 18,      /* a user function failed (fl_fail) */
+    FL_ERROR_LIMIT = 19,     /* a configured limit was passed (record too large, memory budget) */
+    FL_ERROR_CORRUPT = 20,   /* data read back is damaged; never retried */
     FL_ERROR_CANCELLED = 21, /* the job was cancelled */
-    FL_ERROR_INTERNAL = 22 /* a bug of flinc's */
+    FL_ERROR_INTERNAL = 22   /* a bug of flinc's */
 } fl_status;
 
 /* The status' name ("FL_ERROR_IO"); a static string. */
@@ -57,27 +57,27 @@ typedef struct fl_duration {
 /* n milliseconds. */
 static inline fl_duration fl_milliseconds(int64_t n)
 {
-    return (fl_duration){n};
+    return (fl_duration){ n };
 }
 /* n seconds. As all of these: n may be negative where a difference is meant; no overflow check. */
 static inline fl_duration fl_seconds(int64_t n)
 {
-    return (fl_duration){n * 1000};
+    return (fl_duration){ n * 1000 };
 }
 /* n minutes. */
 static inline fl_duration fl_minutes(int64_t n)
 {
-    return (fl_duration){n * 60000};
+    return (fl_duration){ n * 60000 };
 }
 /* n hours. */
 static inline fl_duration fl_hours(int64_t n)
 {
-    return (fl_duration){n * 3600000};
+    return (fl_duration){ n * 3600000 };
 }
 /* n days of 24 hours. */
 static inline fl_duration fl_days(int64_t n)
 {
-    return (fl_duration){n * 86400000};
+    return (fl_duration){ n * 86400000 };
 }
 
 /* Where in the user's program a call stands; macros of the API fill it in, errors show it. */
@@ -85,8 +85,7 @@ typedef struct fl_where {
     const char *file;
     int line;
 } fl_where;
-#define FL_HERE ((fl_where){__FILE__, __LINE__})
-
+#define FL_HERE ((fl_where){ __FILE__, __LINE__ })
 
 /* FL__EACH(m, x, a, b, …): m(x, a) m(x, b) …, for up to 64 arguments. */
 #define FL__EACH(m, x, ...) __VA_OPT__(FL__EXPAND(FL__EACH_STEP(m, x, __VA_ARGS__)))

@@ -24,7 +24,7 @@ typedef struct fl_job_entry {
 void fl__job_register(fl_job_entry *entry);
 #define FL_JOB(job_name)                                                                                               \
     int job_name(fl_env *env);                                                                                         \
-    static fl_job_entry fl__job_entry_##job_name = {#job_name, job_name, {__FILE__, __LINE__}, FLINC_ABI, NULL};       \
+    static fl_job_entry fl__job_entry_##job_name = { #job_name, job_name, { __FILE__, __LINE__ }, FLINC_ABI, NULL };   \
     __attribute__((constructor)) static void fl__job_register_##job_name(void)                                         \
     {                                                                                                                  \
         fl__job_register(&fl__job_entry_##job_name);                                                                   \

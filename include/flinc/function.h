@@ -109,11 +109,11 @@ void fl_mark_idle(fl_collector *out);
 
 /* Fields are the engine's; use the functions. */
 struct fl_context {
-    fl_time timestamp;       /* of the record or timer */
-    fl_time watermark;       /* of the operator */
-    fl_time processing_time; /* read once per step */
-    const void *key;         /* current key, NULL when not keyed */
-    void *entry;             /* state entry of the current key; NULL: not looked up yet */
+    fl_time timestamp;             /* of the record or timer */
+    fl_time watermark;             /* of the operator */
+    fl_time processing_time;       /* read once per step */
+    const void *key;               /* current key, NULL when not keyed */
+    void *entry;                   /* state entry of the current key; NULL: not looked up yet */
     const uint32_t *state_offsets; /* by fl_state.id */
     void *arg;
     void *self;
@@ -190,7 +190,7 @@ typedef struct fl_tag {
     static const struct {                                                                                              \
         fl_tag tag;                                                                                                    \
         T of[0];                                                                                                       \
-    } tag_name __attribute__((unused)) = {{#tag_name, FL_TYPE(T)}}
+    } tag_name __attribute__((unused)) = { { #tag_name, FL_TYPE(T) } }
 
 void fl__side_emit(fl_context *ctx, const fl_tag *tag, const void *row, size_t size);
 /* Emits a copy of *row to the side output, with the current record's timestamp. Dropped when nobody reads the tag. */

@@ -10,12 +10,12 @@ extern "C" {
 
 typedef struct fl_sink_options {
     FL__COMMON_OPTIONS
-    const char *prefix;    /* print: put before each line ("prefix:2> …") */
-    char separator;        /* csv: default ',' */
-    bool header;           /* csv: first line with the field names */
-    fl_function flush;     /* custom: called when the input runs dry, before a checkpoint, and at the end; in NULL */
+    const char *prefix; /* print: put before each line ("prefix:2> …") */
+    char separator;     /* csv: default ',' */
+    bool header;        /* csv: first line with the field names */
+    fl_function flush;  /* custom: called when the input runs dry, before a checkpoint, and at the end; in NULL */
 } fl_sink_options;
-#define FL__SINK(...) (&(const fl_sink_options){.where = FL_HERE, ##__VA_ARGS__})
+#define FL__SINK(...) (&(const fl_sink_options){ .where = FL_HERE, ##__VA_ARGS__ })
 
 fl_stream *fl__print(fl_stream *in, bool to_stderr, const fl_sink_options *options);
 /* One line a record to standard output, as fl_format writes it; with "2> " in front when the sink is parallel (subtask

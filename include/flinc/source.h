@@ -10,29 +10,29 @@ extern "C" {
 
 typedef struct fl_source_options {
     FL__COMMON_OPTIONS
-    fl_lifecycle_fn cancel;   /* custom: tells run to return; called from another thread */
-    bool parallel;            /* custom: may run with parallelism > 1 (else it is 1) */
-    double rate;              /* generator: records per second over all subtasks; 0: as fast as possible */
-    int64_t count;            /* generator: records over all subtasks; 0: without end */
-    const char *delimiter;    /* text: default "\n" (a "\r" before it is cut off) */
-    int max_retries;          /* socket: new connections after one that ended or failed; -1: for ever; 0: none */
-    fl_duration retry_every;  /* socket: default 500 ms */
+    fl_lifecycle_fn cancel;    /* custom: tells run to return; called from another thread */
+    bool parallel;             /* custom: may run with parallelism > 1 (else it is 1) */
+    double rate;               /* generator: records per second over all subtasks; 0: as fast as possible */
+    int64_t count;             /* generator: records over all subtasks; 0: without end */
+    const char *delimiter;     /* text: default "\n" (a "\r" before it is cut off) */
+    int max_retries;           /* socket: new connections after one that ended or failed; -1: for ever; 0: none */
+    fl_duration retry_every;   /* socket: default 500 ms */
     fl_duration monitor_every; /* files: look for new files and appended lines so often; 0: read once and end */
-    size_t line_bytes_max;    /* text: a longer line is an error; default 16 MiB, at most 1 GiB */
-    size_t split_bytes;       /* files: larger ones are read in splits of about so many bytes; default 4 MiB */
-    bool timestamps;          /* generator: f sets them, by fl_collect_with_timestamp; without it records carry none */
+    size_t line_bytes_max;     /* text: a longer line is an error; default 16 MiB, at most 1 GiB */
+    size_t split_bytes;        /* files: larger ones are read in splits of about so many bytes; default 4 MiB */
+    bool timestamps;           /* generator: f sets them, by fl_collect_with_timestamp; without it records carry none */
 } fl_source_options;
-#define FL__SOURCE(...) (&(const fl_source_options){.where = FL_HERE, ##__VA_ARGS__})
+#define FL__SOURCE(...) (&(const fl_source_options){ .where = FL_HERE, ##__VA_ARGS__ })
 
-fl_stream *fl__from_collection(fl_env *env, const fl_type *type, const void *rows, size_t count,
-                               const fl_source_options *options);
+fl_stream *fl__from_collection(
+    fl_env *env, const fl_type *type, const void *rows, size_t count, const fl_source_options *options);
 /* The rows of an array (copied now, with what they point to), in order, by one subtask. */
 #define fl_from_collection(env, T, rows, count, ...)                                                                   \
     fl__from_collection((env), FL_TYPE(T), (const T *)(rows), (count), FL__SOURCE(__VA_ARGS__))
 /* fl_from_elements(env, int64_t, 1, 2, 3); rows as compound literals: (WordCount){…}. */
 #define fl_from_elements(env, T, ...)                                                                                  \
-    fl__from_collection((env), FL_TYPE(T), (const T[]){__VA_ARGS__}, sizeof((const T[]){__VA_ARGS__}) / sizeof(T),     \
-                        FL__SOURCE())
+    fl__from_collection(                                                                                               \
+        (env), FL_TYPE(T), (const T[]){ __VA_ARGS__ }, sizeof((const T[]){ __VA_ARGS__ }) / sizeof(T), FL__SOURCE())
 
 fl_stream *fl__sequence(fl_env *env, int64_t from, int64_t to, const fl_source_options *options);
 /* int64_t from … to, both included, split over the subtasks. */
@@ -73,13 +73,14 @@ typedef struct fl_source_class {
      * end. */
     fl_status (*poll)(fl_collector *out, fl_context *ctx);
     void (*close)(fl_context *ctx);
-    bool no_timestamps;   /* records carry none, whatever is collected: saves 8 bytes and a nanosecond each per operator */
+    bool
+        no_timestamps; /* records carry none, whatever is collected: saves 8 bytes and a nanosecond each per operator */
 } fl_source_class;
-void fl_wait_fd(fl_context *ctx, int fd);            /* -1: none */
+void fl_wait_fd(fl_context *ctx, int fd);             /* -1: none */
 void fl_wait_until(fl_context *ctx, fl_time time_ms); /* on the processing-time clock; FL_TIME_MAX: none */
 
-fl_stream *fl__poll_source(fl_env *env, const fl_source_class *source, const fl_type *type,
-                           const fl_source_options *options);
+fl_stream *fl__poll_source(
+    fl_env *env, const fl_source_class *source, const fl_type *type, const fl_source_options *options);
 #define fl_poll_source(env, source, T, ...) fl__poll_source((env), (source), FL_TYPE(T), FL__SOURCE(__VA_ARGS__))
 
 #ifdef __cplusplus

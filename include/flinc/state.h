@@ -39,7 +39,9 @@ typedef struct fl_aggregate_fn {
 } fl_aggregate_fn;
 /* FL_AGGREGATE(mean, Reading, Sum, double, .add = add, .get = get); at file scope. */
 #define FL_AGGREGATE(function_name, In, Acc, Out, ...)                                                                 \
-    static const fl_aggregate_fn function_name = {.in = FL_TYPE(In), .acc = FL_TYPE(Acc), .out = FL_TYPE(Out), __VA_ARGS__}
+    static const fl_aggregate_fn function_name = {                                                                     \
+        .in = FL_TYPE(In), .acc = FL_TYPE(Acc), .out = FL_TYPE(Out), __VA_ARGS__                                       \
+    }
 
 typedef struct fl_state {
     const char *name; /* unique in the operator; NULL: the object's name */
@@ -58,7 +60,7 @@ typedef struct fl_state {
         fl_state state;                                                                                                \
         T of[0];                                                                                                       \
         K of_key[0];                                                                                                   \
-    } object __attribute__((unused)) = {{.object_name = #object, .type = FL_TYPE(T), __VA_ARGS__}}
+    } object __attribute__((unused)) = { { .object_name = #object, .type = FL_TYPE(T), __VA_ARGS__ } }
 /* One value of type T per key. More: FL_VALUE_STATE(average, Average, .initial = &start, .name = "avg"). */
 #define FL_VALUE_STATE(object, T, ...) FL__STATE(object, T, char, .kind = FL_STATE_VALUE, ##__VA_ARGS__)
 /* A list of T per key. */

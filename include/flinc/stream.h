@@ -24,25 +24,25 @@ typedef enum fl_chaining {
 
 /* Options that every operator takes. */
 #define FL__COMMON_OPTIONS                                                                                             \
-    const char *name;               /* shown in plan, log, metrics; default: the operator's kind */                    \
-    const char *uid;                /* stable identity for state; unique in the job */                                 \
-    int parallelism;                /* 0: the environment's */                                                         \
-    int max_parallelism;            /* 0: the environment's */                                                         \
+    const char *name;    /* shown in plan, log, metrics; default: the operator's kind */                               \
+    const char *uid;     /* stable identity for state; unique in the job */                                            \
+    int parallelism;     /* 0: the environment's */                                                                    \
+    int max_parallelism; /* 0: the environment's */                                                                    \
     fl_chaining chaining;                                                                                              \
     const char *slot_sharing_group; /* default: the inputs' one if all agree, else "default" */                        \
     void *arg;                      /* fl_arg(ctx): shared, read-only */                                               \
     size_t instance_size;           /* fl_self(ctx): zeroed bytes per subtask */                                       \
     fl_lifecycle_fn open;                                                                                              \
     fl_lifecycle_fn close;                                                                                             \
-    const void *states[16];         /* the states the function uses: {&average, &seen} */                              \
-    fl_function on_timer;           /* in: const fl_timer * */                                                         \
-    fl_where where;                 /* filled in by the macros */
+    const void *states[16]; /* the states the function uses: {&average, &seen} */                                      \
+    fl_function on_timer;   /* in: const fl_timer * */                                                                 \
+    fl_where where;         /* filled in by the macros */
 
 typedef struct fl_options {
     FL__COMMON_OPTIONS
 } fl_options;
 
-#define FL__OPTIONS(...) (&(const fl_options){.where = FL_HERE, ##__VA_ARGS__})
+#define FL__OPTIONS(...) (&(const fl_options){ .where = FL_HERE, ##__VA_ARGS__ })
 
 /* ---- record by record ---- */
 
@@ -66,11 +66,11 @@ fl_stream *fl__key_by_index(fl_stream *in, fl_where where, const int *indexes, s
 fl_stream *fl__key_by_function(fl_stream *in, fl_key_fn selector, const fl_type *key, const fl_options *options);
 /* By fields: fl_key_by(words, "word"), several, "home.city" for nested rows. The key is the field, or a tuple of them. */
 #define fl_key_by(in, ...)                                                                                             \
-    fl__key_by((in), FL_HERE, (const char *const[]){__VA_ARGS__},                                                      \
-               sizeof((const char *const[]){__VA_ARGS__}) / sizeof(const char *))
+    fl__key_by((in), FL_HERE, (const char *const[]){ __VA_ARGS__ },                                                    \
+        sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(const char *))
 /* By field position, from 0. */
 #define fl_key_by_index(in, ...)                                                                                       \
-    fl__key_by_index((in), FL_HERE, (const int[]){__VA_ARGS__}, sizeof((const int[]){__VA_ARGS__}) / sizeof(int))
+    fl__key_by_index((in), FL_HERE, (const int[]){ __VA_ARGS__ }, sizeof((const int[]){ __VA_ARGS__ }) / sizeof(int))
 /* By what selector computes (type Key). */
 #define fl_key_by_function(in, selector, Key, ...)                                                                     \
     fl__key_by_function((in), (selector), FL_TYPE(Key), FL__OPTIONS(__VA_ARGS__))
@@ -98,7 +98,8 @@ fl_stream *fl__partition(fl_stream *in, fl_partitioning how, fl_where where);
 #define fl_broadcast(in) fl__partition((in), FL_BROADCAST, FL_HERE)
 /* Everything to subtask 0. */
 #define fl_global(in) fl__partition((in), FL_GLOBAL, FL_HERE)
-fl_stream *fl__partition_custom(fl_stream *in, fl_partition_fn partitioner, const char *field, const fl_options *options);
+fl_stream *fl__partition_custom(
+    fl_stream *in, fl_partition_fn partitioner, const char *field, const fl_options *options);
 /* partitioner gets the field (or the record, when field is NULL) and the number of channels. */
 #define fl_partition_custom(in, partitioner, field, ...)                                                               \
     fl__partition_custom((in), (partitioner), (field), FL__OPTIONS(__VA_ARGS__))
@@ -116,7 +117,8 @@ fl_stream *fl__aggregate(fl_stream *in, const fl_aggregate_fn *f, const fl_type 
 #define fl_aggregate(in, f, ...) fl__aggregate((in), &(f), (f).out, FL__OPTIONS(__VA_ARGS__))
 
 typedef enum fl_rolling { FL_SUM, FL_MIN, FL_MAX, FL_MIN_BY, FL_MAX_BY } fl_rolling;
-fl_stream *fl__rolling(fl_stream *in, fl_rolling what, const char *field, int index, bool first, const fl_options *options);
+fl_stream *fl__rolling(
+    fl_stream *in, fl_rolling what, const char *field, int index, bool first, const fl_options *options);
 /* The field's sum, minimum, maximum; the other fields are the first record's (as in Flink). Sums wrap around. */
 #define fl_sum(in, field, ...) fl__rolling((in), FL_SUM, (field), -1, true, FL__OPTIONS(__VA_ARGS__))
 #define fl_min(in, field, ...) fl__rolling((in), FL_MIN, (field), -1, true, FL__OPTIONS(__VA_ARGS__))
@@ -136,12 +138,14 @@ fl_stream *fl__rolling(fl_stream *in, fl_rolling what, const char *field, int in
 fl_stream *fl__union(fl_where where, fl_stream *const *streams, size_t count);
 /* All records of streams of one type: fl_union(a, b, c). */
 #define fl_union(...)                                                                                                  \
-    fl__union(FL_HERE, (fl_stream *const[]){__VA_ARGS__}, sizeof((fl_stream *const[]){__VA_ARGS__}) / sizeof(fl_stream *))
+    fl__union(FL_HERE, (fl_stream *const[]){ __VA_ARGS__ },                                                            \
+        sizeof((fl_stream *const[]){ __VA_ARGS__ }) / sizeof(fl_stream *))
 fl_stream *fl__connect(fl_stream *first, fl_stream *second, fl_where where);
 /* Two streams, perhaps of two types, into one two-input operator. Both keyed by the same key type: it shares their state. */
 #define fl_connect(first, second) fl__connect((first), (second), FL_HERE)
 fl_stream *fl__co_map(fl_stream *in, fl_function f1, fl_function f2, const fl_type *out, const fl_options *options);
-fl_stream *fl__co_flat_map(fl_stream *in, fl_function f1, fl_function f2, const fl_type *out, const fl_options *options);
+fl_stream *fl__co_flat_map(
+    fl_stream *in, fl_function f1, fl_function f2, const fl_type *out, const fl_options *options);
 fl_stream *fl__co_process(fl_stream *in, fl_function f1, fl_function f2, const fl_type *out, const fl_options *options);
 #define fl_co_map(in, f1, f2, Out, ...) fl__co_map((in), (f1), (f2), FL_TYPE(Out), FL__OPTIONS(__VA_ARGS__))
 #define fl_co_flat_map(in, f1, f2, Out, ...) fl__co_flat_map((in), (f1), (f2), FL_TYPE(Out), FL__OPTIONS(__VA_ARGS__))
@@ -167,23 +171,23 @@ fl_watermark_strategy fl_monotonous_timestamps(void);
 /* Timestamps only. */
 fl_watermark_strategy fl_no_watermarks(void);
 /* on_event looks at each record and may fl_emit_watermark(out, …). */
-fl_watermark_strategy fl_punctuated_watermarks(void (*on_event)(const void *in, fl_time timestamp, fl_collector *out,
-                                                                fl_context *ctx));
+fl_watermark_strategy fl_punctuated_watermarks(
+    void (*on_event)(const void *in, fl_time timestamp, fl_collector *out, fl_context *ctx));
 /* on_event (may be NULL) sees each record, on_periodic gives the watermark every auto-interval (FL_TIME_MIN: none). State
  * in .instance_size / fl_self. */
-fl_watermark_strategy fl_custom_watermarks(void (*on_event)(const void *in, fl_time timestamp, fl_collector *out,
-                                                            fl_context *ctx),
-                                           fl_time (*on_periodic)(fl_context *ctx));
+fl_watermark_strategy fl_custom_watermarks(
+    void (*on_event)(const void *in, fl_time timestamp, fl_collector *out, fl_context *ctx),
+    fl_time (*on_periodic)(fl_context *ctx));
 typedef struct fl_watermark_options {
     FL__COMMON_OPTIONS
-    const char *timestamp;           /* field (int64 ms, or timestamp) to take event time from */
+    const char *timestamp;              /* field (int64 ms, or timestamp) to take event time from */
     fl_timestamp_fn timestamp_function; /* or a function; neither: the timestamps that records have already */
-    fl_duration idle_after;          /* without records for so long the input counts as idle; 0: never */
+    fl_duration idle_after;             /* without records for so long the input counts as idle; 0: never */
 } fl_watermark_options;
 fl_stream *fl__watermarks(fl_stream *in, fl_watermark_strategy strategy, const fl_watermark_options *options);
 /* Assigns timestamps and watermarks: fl_watermarks(hits, fl_bounded_out_of_orderness(fl_seconds(2)), .timestamp = "at") */
 #define fl_watermarks(in, strategy, ...)                                                                               \
-    fl__watermarks((in), (strategy), &(const fl_watermark_options){.where = FL_HERE, ##__VA_ARGS__})
+    fl__watermarks((in), (strategy), &(const fl_watermark_options){ .where = FL_HERE, ##__VA_ARGS__ })
 
 #ifdef __cplusplus
 }

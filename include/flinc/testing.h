@@ -25,10 +25,10 @@ typedef struct fl_test_source_options {
     const fl_time *timestamps; /* event time of each row; NULL: rows have none */
     const fl_time *watermarks; /* watermark after each row, FL_TIME_MIN: none there; NULL: none but the end of time */
 } fl_test_source_options;
-#define FL__TEST_SOURCE(...) (&(const fl_test_source_options){.where = FL_HERE, ##__VA_ARGS__})
+#define FL__TEST_SOURCE(...) (&(const fl_test_source_options){ .where = FL_HERE, ##__VA_ARGS__ })
 
 void fl__test_replace_source(fl_env *env, const char *name, const fl_type *type, const void *rows, size_t count,
-                             const fl_test_source_options *options);
+    const fl_test_source_options *options);
 /* Before the program builds its graph: the source of this uid or name gives these rows (copied now) and ends. Everything
  * else of it stays: name, parallelism (row i comes from subtask i mod parallelism), what follows. Its own function never
  * runs. fl_execute fails when the program has no such source, or one of other rows.
@@ -36,8 +36,8 @@ void fl__test_replace_source(fl_env *env, const char *name, const fl_type *type,
 #define fl_test_replace_source(env, name, T, rows, count, ...)                                                         \
     fl__test_replace_source((env), (name), FL_TYPE(T), (const T *)(rows), (count), FL__TEST_SOURCE(__VA_ARGS__))
 
-fl_stream *fl__test_source(fl_env *env, const fl_type *type, const void *rows, size_t count,
-                           const fl_test_source_options *options);
+fl_stream *fl__test_source(
+    fl_env *env, const fl_type *type, const void *rows, size_t count, const fl_test_source_options *options);
 /* The same as a source of a pipeline that the test itself builds; parallel with .parallelism. */
 #define fl_test_source(env, T, rows, count, ...)                                                                       \
     fl__test_source((env), FL_TYPE(T), (const T *)(rows), (count), FL__TEST_SOURCE(__VA_ARGS__))
@@ -65,24 +65,24 @@ int fl_test_subtask(const fl_test_rows *rows, size_t i);
 void fl_test_sort(fl_test_rows *rows);
 
 typedef enum fl_test_order { FL_TEST_IN_ORDER, FL_TEST_ANY_ORDER } fl_test_order;
-const char *fl__test_difference(fl_test_rows *rows, const void *expected, size_t count, size_t row_size,
-                                fl_test_order order);
+const char *fl__test_difference(
+    fl_test_rows *rows, const void *expected, size_t count, size_t row_size, fl_test_order order);
 /* NULL when the rows are these, else what is wrong first, for the test's message: "row 2 is (a,1) instead of (a,2)",
  * "(b,1) is missing". expected: an array of count rows. */
 #define fl_test_difference(rows, expected, count, order)                                                               \
     fl__test_difference((rows), (expected), (count), sizeof *(expected), (order))
 
 typedef struct fl_test_simulation {
-    uint64_t seed;         /* the order of the steps follows from it */
-    fl_time start;         /* the clock at the start, ms */
-    int channel_capacity;  /* events that a channel holds, a power of two; small ones make backpressure; 0: as usual */
-    int segment_bytes;     /* size of a batch; 0: as usual */
+    uint64_t seed;        /* the order of the steps follows from it */
+    fl_time start;        /* the clock at the start, ms */
+    int channel_capacity; /* events that a channel holds, a power of two; small ones make backpressure; 0: as usual */
+    int segment_bytes;    /* size of a batch; 0: as usual */
 } fl_test_simulation;
 void fl__test_simulate(fl_env *env, fl_test_simulation simulation);
 /* fl_execute will run the job in the calling thread: one step of one task after the other, in an order that the seed
  * gives, under a clock that moves only when nobody can do anything else. Equal seeds, equal runs; other seeds find what
  * depends on the order. fl_test_simulate(env, .seed = 42) */
-#define fl_test_simulate(env, ...) fl__test_simulate((env), (fl_test_simulation){__VA_ARGS__})
+#define fl_test_simulate(env, ...) fl__test_simulate((env), (fl_test_simulation){ __VA_ARGS__ })
 /* A number that stands for all steps of the simulated run: equal for equal runs. */
 uint64_t fl_test_trace(const fl_env *env);
 
@@ -115,7 +115,7 @@ typedef struct fl_harness_options {
 fl_harness *fl__harness_new(const fl_type *in, fl_harness_build build, const fl_harness_options *options);
 /* build is called once, now; open functions run, too. Never NULL. Free it with fl_harness_free. */
 #define fl_harness_new(In, build, ...)                                                                                 \
-    fl__harness_new(FL_TYPE(In), (build), &(const fl_harness_options){.where = FL_HERE, ##__VA_ARGS__})
+    fl__harness_new(FL_TYPE(In), (build), &(const fl_harness_options){ .where = FL_HERE, ##__VA_ARGS__ })
 void fl_harness_free(fl_harness *h);
 /* "" as long as nothing has failed. */
 const char *fl_harness_error(const fl_harness *h);

@@ -50,7 +50,7 @@ typedef enum fl_kind {
     FL_KIND_ARRAY = 21,
     FL_KIND_MAP = 22,
     FL_KIND_ROW = 23,
-    FL_KIND_RAW = 24, /* bytes of a fixed size without meaning to flinc: copied, hashed and compared as they are */
+    FL_KIND_RAW = 24,   /* bytes of a fixed size without meaning to flinc: copied, hashed and compared as they are */
     FL_KIND_NULLS = 25, /* the null bits of a row; never a type of its own */
     FL_KIND_COUNT
 } fl_kind;
@@ -119,9 +119,9 @@ typedef struct fl_type fl_type;
 /* A member of a row. */
 typedef struct fl_field {
     const char *name;
-    uint32_t offset;       /* in the struct, bytes */
-    uint32_t size;         /* sizeof the member */
-    const fl_type *type;   /* never NULL in a finished descriptor, but for FL_KIND_NULLS */
+    uint32_t offset;     /* in the struct, bytes */
+    uint32_t size;       /* sizeof the member */
+    const fl_type *type; /* never NULL in a finished descriptor, but for FL_KIND_NULLS */
     /* set by the annotated form of FL_ROW */
     const fl_type *element; /* of an fl_array; the value type of an fl_map_value */
     const fl_type *key;     /* of an fl_map_value */
@@ -131,23 +131,27 @@ typedef struct fl_field {
 
 struct fl_type {
     fl_kind kind;
-    uint32_t size;        /* sizeof the C type; for a row a multiple of align */
+    uint32_t size; /* sizeof the C type; for a row a multiple of align */
     uint32_t align;
     uint32_t field_count; /* rows only; fl_nulls members included */
     const char *name;     /* "WordCount", "int64_t" */
     const fl_field *fields;
-    fl_where where;       /* of FL_ROW, for messages */
+    fl_where where; /* of FL_ROW, for messages */
 };
 
 /* FL_TYPE(T): the descriptor of a scalar type or of a row made by FL_ROW. */
 #define FL_TYPE(T) (&fl__type_of_##T)
 
 #define FL__SCALARS(X)                                                                                                 \
-    X(bool, BOOLEAN) X(int8_t, INT8) X(int16_t, INT16) X(int32_t, INT32) X(int64_t, INT64) X(uint8_t, UINT8)           \
-    X(uint16_t, UINT16) X(uint32_t, UINT32) X(uint64_t, UINT64) X(float, FLOAT) X(double, DOUBLE)                      \
-    X(fl_decimal, DECIMAL) X(fl_string, STRING) X(fl_bytes, BYTES) X(fl_date, DATE) X(fl_time_of_day, TIME)            \
-    X(fl_timestamp, TIMESTAMP) X(fl_timestamp_ltz, TIMESTAMP_LTZ) X(fl_interval_months, INTERVAL_MONTHS)               \
-    X(fl_interval, INTERVAL)
+    X(bool, BOOLEAN)                                                                                                   \
+    X(int8_t, INT8)                                                                                                    \
+    X(int16_t, INT16)                                                                                                  \
+    X(int32_t, INT32)                                                                                                  \
+    X(int64_t, INT64)                                                                                                  \
+    X(uint8_t, UINT8) X(uint16_t, UINT16) X(uint32_t, UINT32) X(uint64_t, UINT64) X(float, FLOAT) X(double, DOUBLE)    \
+        X(fl_decimal, DECIMAL) X(fl_string, STRING) X(fl_bytes, BYTES) X(fl_date, DATE) X(fl_time_of_day, TIME)        \
+            X(fl_timestamp, TIMESTAMP) X(fl_timestamp_ltz, TIMESTAMP_LTZ) X(fl_interval_months, INTERVAL_MONTHS)       \
+                X(fl_interval, INTERVAL)
 
 #define FL__DECLARE_SCALAR(T, K) extern const fl_type fl__type_of_##T;
 FL__SCALARS(FL__DECLARE_SCALAR)
@@ -158,11 +162,16 @@ extern const fl_type fl__type_of_fl_array, fl__type_of_fl_map_value, fl__type_of
 #define fl__type_of_long fl__type_of_int64_t
 #define fl__type_of_fl_time fl__type_of_int64_t
 
-#define FL__SCALAR_ASSOCIATION(T, K) T: &fl__type_of_##T,
+#define FL__SCALAR_ASSOCIATION(T, K)                                                                                   \
+    T:                                                                                                                 \
+    &fl__type_of_##T,
 #define FL__GENERIC_TYPES                                                                                              \
     FL__SCALARS(FL__SCALAR_ASSOCIATION)                                                                                \
-    long long: &fl__type_of_int64_t, unsigned long long: &fl__type_of_uint64_t, fl_array: &fl__type_of_fl_array,       \
-        fl_map_value: &fl__type_of_fl_map_value, fl_nulls: &fl__type_of_fl_nulls
+    long long : &fl__type_of_int64_t,                                                                                  \
+                unsigned long long : &fl__type_of_uint64_t,                                                            \
+                                     fl_array : &fl__type_of_fl_array,                                                 \
+                                                fl_map_value : &fl__type_of_fl_map_value,                              \
+                                                               fl_nulls : &fl__type_of_fl_nulls
 
 #define FL__FIELD(T, f) FL__FIELD_PICK(FL__IS_PAREN(f))(T, f),
 #define FL__FIELD_PICK(p) FL__FIELD_PICK_(p)
@@ -178,7 +187,9 @@ extern const fl_type fl__type_of_fl_array, fl__type_of_fl_map_value, fl__type_of
 #define FL__FIELD_LONG_(T, m, ...)                                                                                     \
     {                                                                                                                  \
         .name = #m, .offset = offsetof(T, m), .size = sizeof(((T *)0)->m),                                             \
-        .type = _Generic(((T *)0)->m, FL__GENERIC_TYPES, default: (const fl_type *)0), __VA_ARGS__                     \
+        .type = _Generic(((T *)0)->m, FL__GENERIC_TYPES, default                                                       \
+                         : (const fl_type *)0),                                                                        \
+        __VA_ARGS__                                                                                                    \
     }
 #define FL__IS_PAREN(x) FL__PAREN_CHECK(FL__PAREN_PROBE x)
 #define FL__PAREN_PROBE(...) ~, 1
@@ -189,15 +200,14 @@ extern const fl_type fl__type_of_fl_array, fl__type_of_fl_map_value, fl__type_of
  * not compared, hashed or printed (but copied with the struct: they must hold no pointers). A member whose C type flinc
  * does not know, and that has no annotation, is a compile error in the _Generic above. At most 64 members. */
 #define FL_ROW(T, ...)                                                                                                 \
-    static const fl_field fl__fields_of_##T[] = {FL__EACH(FL__FIELD, T, __VA_ARGS__)};                                 \
-    static const fl_type fl__type_of_##T __attribute__((unused)) = {                                                   \
-        .kind = FL_KIND_ROW,                                                                                           \
+    static const fl_field fl__fields_of_##T[] = { FL__EACH(FL__FIELD, T, __VA_ARGS__) };                               \
+    static const fl_type fl__type_of_##T __attribute__((unused)) = { .kind = FL_KIND_ROW,                              \
         .size = sizeof(T),                                                                                             \
         .align = _Alignof(T),                                                                                          \
         .field_count = sizeof fl__fields_of_##T / sizeof fl__fields_of_##T[0],                                         \
         .name = #T,                                                                                                    \
         .fields = fl__fields_of_##T,                                                                                   \
-        .where = {__FILE__, __LINE__}}
+        .where = { __FILE__, __LINE__ } }
 
 /* Is the row's i-th field (not counting the fl_nulls member) null? */
 static inline bool fl_is_null(fl_nulls nulls, unsigned field)

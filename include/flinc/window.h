@@ -45,12 +45,12 @@ typedef struct fl_window_options {
 fl_stream *fl__window(fl_stream *keyed, fl_window_assigner assigner, const fl_window_options *options);
 /* A windowed stream: to be followed by an aggregation or window function. Options of the operator are given there. */
 #define fl_window(keyed, assigner, ...)                                                                                \
-    fl__window((keyed), (assigner), &(const fl_window_options){.where = FL_HERE, ##__VA_ARGS__})
+    fl__window((keyed), (assigner), &(const fl_window_options){ .where = FL_HERE, ##__VA_ARGS__ })
 
 /* What a window function gets as in: the window's records, in order of arrival (or the one result of an incremental
  * function before it). */
 typedef struct fl_elements {
-    const char *rows;   /* count rows, one after the other */
+    const char *rows; /* count rows, one after the other */
     size_t count;
     uint32_t row_size;
 } fl_elements;
@@ -69,12 +69,11 @@ fl_window_range fl_current_window(const fl_context *ctx);
 
 fl_stream *fl__window_apply(fl_stream *windowed, fl_function f, const fl_type *out, const fl_options *options);
 fl_stream *fl__window_aggregate_apply(fl_stream *windowed, const fl_aggregate_fn *aggregate, fl_function f,
-                                      const fl_type *out, const fl_options *options);
-fl_stream *fl__window_reduce_apply(fl_stream *windowed, fl_reduce_fn reduce, fl_function f, const fl_type *out,
-                                   const fl_options *options);
+    const fl_type *out, const fl_options *options);
+fl_stream *fl__window_reduce_apply(
+    fl_stream *windowed, fl_reduce_fn reduce, fl_function f, const fl_type *out, const fl_options *options);
 /* f sees all records of the window: in is a const fl_elements *. */
-#define fl_window_apply(windowed, f, Out, ...)                                                                         \
-    fl__window_apply((windowed), (f), FL_TYPE(Out), FL__OPTIONS(__VA_ARGS__))
+#define fl_window_apply(windowed, f, Out, ...) fl__window_apply((windowed), (f), FL_TYPE(Out), FL__OPTIONS(__VA_ARGS__))
 /* The same; a process window function has the context's time and side outputs. */
 #define fl_window_process(windowed, f, Out, ...)                                                                       \
     fl__window_apply((windowed), (f), FL_TYPE(Out), FL__OPTIONS(__VA_ARGS__))

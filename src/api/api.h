@@ -11,21 +11,21 @@ typedef enum fl__stream_kind {
     FL__STREAM_KEYED,
     FL__STREAM_WINDOWED, /* keyed, with windows */
     FL__STREAM_CONNECTED,
-    FL__STREAM_SINK,     /* nothing can follow */
+    FL__STREAM_SINK, /* nothing can follow */
 } fl__stream_kind;
 
 struct fl_stream {
     fl_env *env;
     fl__stream_kind kind;
-    const fl_type *type;  /* of the rows; of the first stream when connected */
-    fl__node *node;       /* who makes them; NULL when the graph has failed or for unions */
-    const fl_tag *tag;    /* side output of it */
+    const fl_type *type; /* of the rows; of the first stream when connected */
+    fl__node *node;      /* who makes them; NULL when the graph has failed or for unions */
+    const fl_tag *tag;   /* side output of it */
     fl_partitioning partitioning;
-    bool is_partitioned;  /* partitioning was asked for; else forward, or rebalance when parallelisms differ */
-    const fl__key *key;   /* keyed, windowed: by what; custom partitioning: the partitioner's key */
+    bool is_partitioned; /* partitioning was asked for; else forward, or rebalance when parallelisms differ */
+    const fl__key *key;  /* keyed, windowed: by what; custom partitioning: the partitioner's key */
     fl_partition_fn partitioner;
     void *partitioner_arg;
-    const void *window;   /* windowed: the operators' const fl__window_spec * (operators/window.h), in the env's arena */
+    const void *window; /* windowed: the operators' const fl__window_spec * (operators/window.h), in the env's arena */
     fl_stream *const *parts; /* union: its members; connected: the two */
     size_t part_count;
 };
@@ -42,14 +42,14 @@ struct fl_env {
     struct fl__job_result *result;
     char *error_text;
     _Atomic int cancelled;
-    _Atomic int job_readers;   /* threads and signal handlers that look at `running` now */
-    bool is_executed;          /* the graph was run: the next operator begins a new one */
+    _Atomic int job_readers;                 /* threads and signal handlers that look at `running` now */
+    bool is_executed;                        /* the graph was run: the next operator begins a new one */
     const struct fl__simulation *simulation; /* run by one thread from a seed; NULL */
-    struct fl__substitution *substitutions; /* test kit: sources and sinks put in from outside */
+    struct fl__substitution *substitutions;  /* test kit: sources and sinks put in from outside */
     int64_t auto_watermark_interval_ms, buffer_timeout_ms, record_bytes_max;
     uint32_t segment_size;
     bool parallelism_set, max_parallelism_set, buffer_timeout_set; /* by the program: they win over the configuration */
-    bool plan_only;            /* fl_execute stops at the finished graph (flinc info) */
+    bool plan_only;                /* fl_execute stops at the finished graph (flinc info) */
     struct fl__observer *observer; /* is told of runs; NULL */
     void *executor_data;
 };
@@ -66,16 +66,16 @@ void fl__env_configure(fl_env *env, const struct fl__config *config);
 /* The rest of a spec is filled in from the options: name, uid, arg, instance size, open, close, states, on_timer, where. */
 typedef struct fl__new_operator {
     const fl__operator_class *class;
-    const fl_type *out;          /* NULL: a sink */
-    const fl_options *options;   /* the common ones, which come first in every options struct; may be NULL */
-    const char *default_name;    /* NULL: class->kind */
+    const fl_type *out;        /* NULL: a sink */
+    const fl_options *options; /* the common ones, which come first in every options struct; may be NULL */
+    const char *default_name;  /* NULL: class->kind */
     fl_function function, function2;
     fl_filter_fn filter;
     fl_reduce_fn reduce;
     const fl_aggregate_fn *aggregate;
-    void *config;                /* the operator kind's own, in the env's arena */
-    bool not_parallel;           /* sources, sinks: parallelism 1 unless asked for; more is an error */
-    bool emits_timestamps;       /* sources: rows have timestamps */
+    void *config;          /* the operator kind's own, in the env's arena */
+    bool not_parallel;     /* sources, sinks: parallelism 1 unless asked for; more is an error */
+    bool emits_timestamps; /* sources: rows have timestamps */
 } fl__new_operator;
 
 /* Adds an operator behind a stream (plain, keyed, windowed, union, connected: edges are made accordingly). Never NULL:
@@ -93,7 +93,8 @@ bool fl__stream_is_wrong_kind(fl_stream *in, const char *call, fl_where where);
 /* States and timers need a keyed stream: false after recording that they were given on one that is not. */
 bool fl__stream_may_have_state(fl_stream *in, const char *call, const fl_options *options);
 /* The field of this name (or index, when name is NULL) in the rows of a stream; NULL after recording what is wrong. */
-const fl_field *fl__api_field(fl_stream *in, const char *call, const char *name, int index, uint32_t *offset, fl_where where);
+const fl_field *fl__api_field(
+    fl_stream *in, const char *call, const char *name, int index, uint32_t *offset, fl_where where);
 /* A copy of *s in the arena. */
 fl_stream *fl__stream_copy(const fl_stream *s);
 /* Begins a new graph, after the last one was executed; configuration stays. */
@@ -111,7 +112,7 @@ typedef struct fl__progress {
 } fl__progress;
 void fl__env_progress(fl_env *env, fl__progress *progress);
 /* Totals of the last or running job's accumulators: calls f for each. */
-void fl__env_accumulators(const fl_env *env, void (*f)(const char *name, bool is_double, int64_t i, double d, void *arg),
-                          void *arg);
+void fl__env_accumulators(
+    const fl_env *env, void (*f)(const char *name, bool is_double, int64_t i, double d, void *arg), void *arg);
 
 #endif

@@ -86,7 +86,8 @@ const char *fl_get_option(const fl_env *env, const char *key)
 void fl__set_parallelism(fl_env *env, int n, fl_where where)
 {
     if (n < 1 || n > FL__MAX_PARALLELISM) {
-        fl__stream_error(env, where, "fl_set_parallelism: parallelism is %d; it must be 1 to %d", n, FL__MAX_PARALLELISM);
+        fl__stream_error(
+            env, where, "fl_set_parallelism: parallelism is %d; it must be 1 to %d", n, FL__MAX_PARALLELISM);
         return;
     }
     env->parallelism_set = true;
@@ -96,8 +97,8 @@ void fl__set_parallelism(fl_env *env, int n, fl_where where)
 void fl__set_max_parallelism(fl_env *env, int n, fl_where where)
 {
     if (n < 1 || n > FL__MAX_PARALLELISM) {
-        fl__stream_error(env, where, "fl_set_max_parallelism: max parallelism is %d; it must be 1 to %d", n,
-                         FL__MAX_PARALLELISM);
+        fl__stream_error(
+            env, where, "fl_set_max_parallelism: max parallelism is %d; it must be 1 to %d", n, FL__MAX_PARALLELISM);
         return;
     }
     env->max_parallelism_set = true;
@@ -150,8 +151,9 @@ const char *fl_env_error(const fl_env *env)
     const fl_error *error = &env->error;
     if (error->status == FL_OK)
         return "";
-    int n = error->where.file ? asprintf(&self->error_text, "%s:%d: %s", error->where.file, error->where.line, error->text)
-                              : asprintf(&self->error_text, "%s", error->text);
+    int n = error->where.file
+                ? asprintf(&self->error_text, "%s:%d: %s", error->where.file, error->where.line, error->text)
+                : asprintf(&self->error_text, "%s", error->text);
     return n < 0 ? "out of memory" : self->error_text;
 }
 

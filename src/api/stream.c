@@ -66,7 +66,7 @@ static fl__node *add_node(fl_env *env, const fl__new_operator *what)
     size_t states = state_count(options);
     fl__operator_spec spec = {
         .class = what->class,
-        .name = fl__arena_strdup(&env->arena, options->name      ? options->name
+        .name = fl__arena_strdup(&env->arena, options->name        ? options->name
                                               : what->default_name ? what->default_name
                                                                    : what->class->kind),
         .uid = fl__arena_strdup(&env->arena, options->uid),
@@ -89,19 +89,22 @@ static fl__node *add_node(fl_env *env, const fl__new_operator *what)
     fl__node *node = fl__graph_add(&env->graph, &spec);
     node->is_parallel = !what->not_parallel;
     node->parallelism_set = options->parallelism != 0;
-    node->parallelism = options->parallelism ? options->parallelism : what->not_parallel ? 1 : env->graph.default_parallelism;
+    node->parallelism = options->parallelism ? options->parallelism
+                        : what->not_parallel ? 1
+                                             : env->graph.default_parallelism;
     node->max_parallelism = options->max_parallelism;
     node->chaining = options->chaining;
     node->slot_sharing_group = fl__arena_strdup(&env->arena, options->slot_sharing_group);
     if (node->parallelism < 1 || node->parallelism > FL__MAX_PARALLELISM)
-        fl__stream_error(env, options->where, "parallelism of %s is %d; it must be 1 to %d", spec.name, node->parallelism,
-                         FL__MAX_PARALLELISM);
+        fl__stream_error(env, options->where, "parallelism of %s is %d; it must be 1 to %d", spec.name,
+            node->parallelism, FL__MAX_PARALLELISM);
     if (node->max_parallelism < 0 || node->max_parallelism > FL__MAX_PARALLELISM)
         fl__stream_error(env, options->where, "max parallelism of %s is %d; it must be 1 to %d", spec.name,
-                         node->max_parallelism, FL__MAX_PARALLELISM);
+            node->max_parallelism, FL__MAX_PARALLELISM);
     if (what->not_parallel && node->parallelism > 1)
-        fl__stream_error(env, options->where, "%s is not parallel, but parallelism %d was asked for; leave .parallelism out",
-                         spec.name, node->parallelism);
+        fl__stream_error(env, options->where,
+            "%s is not parallel, but parallelism %d was asked for; leave .parallelism out", spec.name,
+            node->parallelism);
     return node;
 }
 
@@ -130,7 +133,9 @@ static void connect_input(fl__node *to, unsigned input, const fl_stream *in, con
         .to = to,
         .tag = in->tag,
         .input = input,
-        .partitioning = is_keyed ? FL_HASH : how->is_partitioned ? how->partitioning : FL_FORWARD,
+        .partitioning = is_keyed              ? FL_HASH
+                        : how->is_partitioned ? how->partitioning
+                                              : FL_FORWARD,
         .is_asked = how->is_partitioned,
         .key = how->key,
         .partitioner = how->partitioner,
@@ -156,7 +161,8 @@ fl_stream *fl__add_operator(fl_stream *in, const fl__new_operator *what)
         return fl__stream_error(env, options->where, "nothing can follow a sink (%s)", in->node->spec.name);
     if (what->class->is_keyed && in->kind != FL__STREAM_KEYED && in->kind != FL__STREAM_WINDOWED &&
         in->kind != FL__STREAM_CONNECTED)
-        return fl__stream_error(env, options->where, "%s needs a keyed stream; put fl_key_by before it", what->class->kind);
+        return fl__stream_error(
+            env, options->where, "%s needs a keyed stream; put fl_key_by before it", what->class->kind);
     fl__new_operator instead;
     if (!what->out)
         what = fl__substitute(env, what, in->type, false, &instead);
@@ -188,8 +194,9 @@ bool fl__stream_is_wrong_kind(fl_stream *in, const char *what, fl_where where)
 {
     const char *cure = NULL;
     if (in->kind == FL__STREAM_WINDOWED)
-        cure = "a windowed stream must be followed by an aggregation or a window function (fl_sum, fl_reduce, fl_aggregate, "
-               "fl_window_apply, fl_window_process)";
+        cure =
+            "a windowed stream must be followed by an aggregation or a window function (fl_sum, fl_reduce, fl_aggregate, "
+            "fl_window_apply, fl_window_process)";
     else if (in->kind == FL__STREAM_CONNECTED)
         cure = "connected streams must be followed by fl_co_map, fl_co_flat_map or fl_co_process";
     else if (in->kind == FL__STREAM_SINK)
@@ -204,7 +211,7 @@ bool fl__stream_may_have_state(fl_stream *in, const char *call, const fl_options
     if (in->kind == FL__STREAM_KEYED || (!options->states[0] && !options->on_timer))
         return true;
     fl__stream_error(in->env, options->where, "%s: %s only available on keyed streams: put fl_key_by before it", call,
-                     options->states[0] ? ".states are" : ".on_timer: timers are");
+        options->states[0] ? ".states are" : ".on_timer: timers are");
     return false;
 }
 
@@ -212,8 +219,7 @@ bool fl__stream_may_have_state(fl_stream *in, const char *call, const fl_options
 
 /* with_state: what it becomes on a keyed stream when it has states. */
 static fl_stream *with_function(fl_stream *in, const char *call, const fl__operator_class *class,
-                                const fl__operator_class *with_state, fl_function f, const fl_type *out,
-                                const fl_options *options)
+    const fl__operator_class *with_state, fl_function f, const fl_type *out, const fl_options *options)
 {
     if (fl__stream_failed(in) || fl__stream_is_wrong_kind(in, call, options->where))
         return in;
@@ -223,7 +229,7 @@ static fl_stream *with_function(fl_stream *in, const char *call, const fl__opera
         return in;
     if (options->states[0] || options->on_timer)
         class = with_state;
-    return fl__add_operator(in, &(fl__new_operator){.class = class, .out = out, .options = options, .function = f});
+    return fl__add_operator(in, &(fl__new_operator){ .class = class, .out = out, .options = options, .function = f });
 }
 
 fl_stream *fl__map(fl_stream *in, fl_function f, const fl_type *out, const fl_options *options)
@@ -245,10 +251,10 @@ fl_stream *fl__filter(fl_stream *in, fl_filter_fn f, const fl_options *options)
     if (!fl__stream_may_have_state(in, "fl_filter", options))
         return in;
     bool has_state = options->states[0] || options->on_timer;
-    return fl__add_operator(in, &(fl__new_operator){.class = has_state ? &fl__keyed_filter_class : &fl__filter_class,
-                                                    .out = in->type,
-                                                    .options = options,
-                                                    .filter = f});
+    return fl__add_operator(in, &(fl__new_operator){ .class = has_state ? &fl__keyed_filter_class : &fl__filter_class,
+                                    .out = in->type,
+                                    .options = options,
+                                    .filter = f });
 }
 
 /* ---- partitioning ---- */
@@ -325,7 +331,7 @@ fl_stream *fl__key_by_function(fl_stream *in, fl_key_fn f, const fl_type *type, 
         return fl__stream_error(in->env, options->where, "fl_key_by_function: the selector is NULL");
     selector *s = fl__env_alloc(in->env, sizeof *s);
     s->f = f;
-    s->ctx = (fl_context){.arg = options->arg, .timestamp = FL_NO_TIMESTAMP, .watermark = FL_TIME_MIN};
+    s->ctx = (fl_context){ .arg = options->arg, .timestamp = FL_NO_TIMESTAMP, .watermark = FL_TIME_MIN };
     fl__key *key = fl__env_alloc(in->env, sizeof *key);
     fl_error error = FL_ERROR_INIT;
     if (fl__key_init_selector(key, type, select_key, s, &error) != FL_OK)
@@ -333,7 +339,8 @@ fl_stream *fl__key_by_function(fl_stream *in, fl_key_fn f, const fl_type *type, 
     return keyed(in, key);
 }
 
-fl_stream *fl__partition_custom(fl_stream *in, fl_partition_fn partitioner, const char *field, const fl_options *options)
+fl_stream *fl__partition_custom(
+    fl_stream *in, fl_partition_fn partitioner, const char *field, const fl_options *options)
 {
     if (fl__stream_failed(in) || fl__stream_is_wrong_kind(in, "fl_partition_custom", options->where))
         return in;
@@ -359,7 +366,8 @@ static bool is_not_keyed(fl_stream *in, const char *call, fl_where where)
 {
     if (in->kind == FL__STREAM_KEYED)
         return false;
-    fl__stream_error(in->env, where, "%s needs a keyed or a windowed stream; put fl_key_by (and fl_window) before it", call);
+    fl__stream_error(
+        in->env, where, "%s needs a keyed or a windowed stream; put fl_key_by (and fl_window) before it", call);
     return true;
 }
 
@@ -374,7 +382,7 @@ fl_stream *fl__reduce(fl_stream *in, fl_reduce_fn f, const fl_options *options)
     if (is_not_keyed(in, "fl_reduce", options->where))
         return in;
     return fl__add_operator(
-        in, &(fl__new_operator){.class = &fl__reduce_class, .out = in->type, .options = options, .reduce = f});
+        in, &(fl__new_operator){ .class = &fl__reduce_class, .out = in->type, .options = options, .reduce = f });
 }
 
 fl_stream *fl__fold(fl_stream *in, const void *initial, fl_reduce_fn f, const fl_type *out, const fl_options *options)
@@ -395,8 +403,8 @@ fl_stream *fl__fold(fl_stream *in, const void *initial, fl_reduce_fn f, const fl
     char *pieces = fl__env_alloc(in->env, fl__value_heap_bytes(&layout, value));
     fl__value_adopt(&layout, value, &pieces);
     config->initial = value;
-    return fl__add_operator(in, &(fl__new_operator){.class = &fl__fold_class, .out = out, .options = options, .reduce = f,
-                                                    .config = config});
+    return fl__add_operator(in,
+        &(fl__new_operator){ .class = &fl__fold_class, .out = out, .options = options, .reduce = f, .config = config });
 }
 
 fl_stream *fl__aggregate(fl_stream *in, const fl_aggregate_fn *f, const fl_type *out, const fl_options *options)
@@ -405,12 +413,13 @@ fl_stream *fl__aggregate(fl_stream *in, const fl_aggregate_fn *f, const fl_type 
     if (fl__stream_failed(in))
         return in;
     if (in->kind != FL__STREAM_WINDOWED)
-        return fl__stream_error(in->env, options->where, "fl_aggregate needs a windowed stream; put fl_window before it");
+        return fl__stream_error(
+            in->env, options->where, "fl_aggregate needs a windowed stream; put fl_window before it");
     return fl__window_aggregate(in, f, options);
 }
 
-static const char *const rolling_names[] = {"fl_sum", "fl_min", "fl_max", "fl_min_by", "fl_max_by"};
-static const char *const rolling_words[] = {"Sum", "Min", "Max", "MinBy", "MaxBy"};
+static const char *const rolling_names[] = { "fl_sum", "fl_min", "fl_max", "fl_min_by", "fl_max_by" };
+static const char *const rolling_words[] = { "Sum", "Min", "Max", "MinBy", "MaxBy" };
 
 static const fl_field *field_by_index(const fl_type *type, int index)
 {
@@ -435,20 +444,21 @@ static char *field_list(fl_env *env, const fl_type *type)
 }
 
 /* The field of an aggregation, with the user's line in what is wrong with it. NULL after an error. */
-const fl_field *fl__api_field(fl_stream *in, const char *call, const char *name, int index, uint32_t *offset, fl_where where)
+const fl_field *fl__api_field(
+    fl_stream *in, const char *call, const char *name, int index, uint32_t *offset, fl_where where)
 {
     if (in->type->kind != FL_KIND_ROW) {
-        fl__stream_error(in->env, where, "%s: the stream's type %s has no fields; make it a row with FL_ROW", call,
-                         in->type->name);
+        fl__stream_error(
+            in->env, where, "%s: the stream's type %s has no fields; make it a row with FL_ROW", call, in->type->name);
         return NULL;
     }
     const fl_field *field = name ? fl_type_field(in->type, name, offset) : field_by_index(in->type, index);
     if (!field && name)
         fl__stream_error(in->env, where, "%s: %s has no field \"%s\"; its fields are %s", call, in->type->name, name,
-                         field_list(in->env, in->type));
+            field_list(in->env, in->type));
     else if (!field)
-        fl__stream_error(in->env, where, "%s: index %d is out of range; %s has the fields %s", call, index, in->type->name,
-                         field_list(in->env, in->type));
+        fl__stream_error(in->env, where, "%s: index %d is out of range; %s has the fields %s", call, index,
+            in->type->name, field_list(in->env, in->type));
     else if (!name)
         *offset = field->offset;
     return field;
@@ -478,7 +488,8 @@ static const fl_type *order_of(fl_env *env, const fl_field *field, uint32_t *at,
     return type;
 }
 
-fl_stream *fl__rolling(fl_stream *in, fl_rolling what, const char *name, int index, bool first, const fl_options *options)
+fl_stream *fl__rolling(
+    fl_stream *in, fl_rolling what, const char *name, int index, bool first, const fl_options *options)
 {
     if (fl__stream_failed(in))
         return in;
@@ -495,21 +506,21 @@ fl_stream *fl__rolling(fl_stream *in, fl_rolling what, const char *name, int ind
     bool is_numeric = (kind >= FL_KIND_INT8 && kind <= FL_KIND_DOUBLE) || kind == FL_KIND_INTERVAL;
     if (what <= FL_MAX && !is_numeric)
         return fl__stream_error(in->env, options->where,
-                                "%s: field %s of %s is no number; fl_min_by and fl_max_by take any comparable field, fl_reduce "
-                                "anything",
-                                call, field->name, in->type->name);
+            "%s: field %s of %s is no number; fl_min_by and fl_max_by take any comparable field, fl_reduce "
+            "anything",
+            call, field->name, in->type->name);
     if (kind == FL_KIND_RAW || kind == FL_KIND_MAP)
-        return fl__stream_error(in->env, options->where, "%s: field %s of %s cannot be ordered", call, field->name,
-                                in->type->name);
+        return fl__stream_error(
+            in->env, options->where, "%s: field %s of %s cannot be ordered", call, field->name, in->type->name);
     fl__rolling_config *config = fl__env_alloc(in->env, sizeof *config);
-    *config = (fl__rolling_config){.what = what, .first = first, .field = field, .field_offset = offset};
+    *config = (fl__rolling_config){ .what = what, .first = first, .field = field, .field_offset = offset };
     config->order = order_of(in->env, field, &config->order_offset, offset);
-    return fl__add_operator(in, &(fl__new_operator){.class = &fl__rolling_class,
-                                                    .out = in->type,
-                                                    .options = options,
-                                                    .default_name = fl__arena_printf(&in->env->arena, "Keyed %s(%s)",
-                                                                                     rolling_words[what], field->name),
-                                                    .config = config});
+    return fl__add_operator(
+        in, &(fl__new_operator){ .class = &fl__rolling_class,
+                .out = in->type,
+                .options = options,
+                .default_name = fl__arena_printf(&in->env->arena, "Keyed %s(%s)", rolling_words[what], field->name),
+                .config = config });
 }
 
 /* ---- several streams ---- */
@@ -523,9 +534,9 @@ fl_stream *fl__union(fl_where where, fl_stream *const *streams, size_t count)
             return fl__stream_error(streams[0]->env, where, "fl_union: the streams belong to different environments");
         if (!fl_type_equal(streams[i]->type, streams[0]->type))
             return fl__stream_error(streams[0]->env, where,
-                                    "fl_union: stream %zu is of type %s, the first one of %s; map them to one type, or use "
-                                    "fl_connect",
-                                    i + 1, streams[i]->type->name, streams[0]->type->name);
+                "fl_union: stream %zu is of type %s, the first one of %s; map them to one type, or use "
+                "fl_connect",
+                i + 1, streams[i]->type->name, streams[0]->type->name);
     }
     fl_stream *s = failed_stream(streams[0]->env);
     s->type = streams[0]->type;
@@ -545,14 +556,15 @@ fl_stream *fl__connect(fl_stream *first, fl_stream *second, fl_where where)
         return first;
     bool keyed1 = first->kind == FL__STREAM_KEYED, keyed2 = second->kind == FL__STREAM_KEYED;
     if (keyed1 && keyed2 && !fl_type_equal(first->key->type, second->key->type))
-        return fl__stream_error(first->env, where, "fl_connect: the first stream is keyed by %s, the second by %s; both must be "
-                                "keyed by the same type",
-                                first->key->type->name, second->key->type->name);
+        return fl__stream_error(first->env, where,
+            "fl_connect: the first stream is keyed by %s, the second by %s; both must be "
+            "keyed by the same type",
+            first->key->type->name, second->key->type->name);
     fl_stream *s = failed_stream(first->env);
     s->kind = FL__STREAM_CONNECTED;
     s->type = first->type;
     s->node = first->node;
-    fl_stream *parts[] = {first, second};
+    fl_stream *parts[] = { first, second };
     s->parts = fl__arena_memdup(&s->env->arena, parts, sizeof parts);
     s->part_count = 2;
     return s;
@@ -563,8 +575,8 @@ fl_stream *fl__side_output(fl_stream *in, const fl_tag *tag, fl_where where)
     if (fl__stream_failed(in))
         return in;
     if (in->part_count || !in->node || in->kind == FL__STREAM_CONNECTED)
-        return fl__stream_error(in->env, where, "fl_side_output: side output %s must be read from the operator that emits it",
-                                tag->name);
+        return fl__stream_error(
+            in->env, where, "fl_side_output: side output %s must be read from the operator that emits it", tag->name);
     fl_stream *s = failed_stream(in->env);
     s->node = in->node;
     s->tag = tag;
@@ -580,7 +592,7 @@ fl_stream *fl__watermarks(fl_stream *in, fl_watermark_strategy strategy, const f
         return in;
     if (strategy.bound.ms < 0)
         return fl__stream_error(in->env, options->where, "fl_watermarks: the bound is %lld ms; it must not be negative",
-                                (long long)strategy.bound.ms);
+            (long long)strategy.bound.ms);
     fl__watermark_config *config = fl__env_alloc(in->env, sizeof *config);
     *config = (fl__watermark_config){
         .strategy = strategy,
@@ -594,14 +606,14 @@ fl_stream *fl__watermarks(fl_stream *in, fl_watermark_strategy strategy, const f
         if (!config->field)
             return in;
         fl_kind kind = fl_field_kind(config->field);
-        if (kind != FL_KIND_INT64 && kind != FL_KIND_UINT64 && kind != FL_KIND_TIMESTAMP && kind != FL_KIND_TIMESTAMP_LTZ)
+        if (kind != FL_KIND_INT64 && kind != FL_KIND_UINT64 && kind != FL_KIND_TIMESTAMP &&
+            kind != FL_KIND_TIMESTAMP_LTZ)
             return fl__stream_error(in->env, options->where,
-                                    "fl_watermarks: field %s of %s holds no time; it must be an int64_t of milliseconds or a "
-                                    "timestamp",
-                                    options->timestamp, in->type->name);
+                "fl_watermarks: field %s of %s holds no time; it must be an int64_t of milliseconds or a "
+                "timestamp",
+                options->timestamp, in->type->name);
     }
-    return fl__add_operator(in, &(fl__new_operator){.class = &fl__watermark_class,
-                                                    .out = in->type,
-                                                    .options = (const fl_options *)options,
-                                                    .config = config});
+    return fl__add_operator(in,
+        &(fl__new_operator){
+            .class = &fl__watermark_class, .out = in->type, .options = (const fl_options *)options, .config = config });
 }

@@ -9,7 +9,7 @@ typedef struct builder {
     fl__job *job;
     fl_env *env;
     const fl__os *os;
-    fl__task **first_task; /* by vertex id */
+    fl__task **first_task;     /* by vertex id */
     fl__operator ***operators; /* by node id, by subtask */
     uint32_t segment_size, chained_segment_size, ring;
 } builder;
@@ -68,8 +68,7 @@ static fl__operator *new_operator(builder *b, const fl__node *node, fl__task *ta
     op->class = spec->class;
     op->spec = spec;
     op->task = task;
-    op->display_name =
-        fl__arena_printf(&b->job->arena, "%s (%d/%d)", spec->name, task->subtask + 1, task->parallelism);
+    op->display_name = fl__arena_printf(&b->job->arena, "%s (%d/%d)", spec->name, task->subtask + 1, task->parallelism);
     fl__memory_init(&op->memory, op->display_name, &task->account, 0);
     op->ctx = (fl_context){
         .timestamp = FL_NO_TIMESTAMP,
@@ -148,8 +147,8 @@ static fl__channel **connect_edge(builder *b, const fl__edge *edge)
 {
     uint32_t p = (uint32_t)edge->from->parallelism, q = (uint32_t)edge->to->parallelism;
     fl__channel **matrix = alloc(b, (size_t)p * q * sizeof *matrix);
-    uint32_t columns = (edge->has_timestamps ? FL__COLUMN_TIMESTAMP : 0) |
-                       (edge->partitioning == FL_HASH ? FL__COLUMN_HASH : 0);
+    uint32_t columns =
+        (edge->has_timestamps ? FL__COLUMN_TIMESTAMP : 0) | (edge->partitioning == FL_HASH ? FL__COLUMN_HASH : 0);
     for (uint32_t i = 0; i < p; i++) {
         for (uint32_t j = 0; j < q; j++) {
             if (!is_connected(edge, i, j))
@@ -177,8 +176,8 @@ static void add_writer(builder *b, const fl__edge *edge, fl__channel **matrix, u
     fl__writer *writer = &task->writers[task->writer_count++];
     uint32_t columns = channels[0]->columns;
     fl__writer_init(writer, task, edge->type, columns, edge->partitioning, edge->key, channels, n,
-                    (uint32_t)edge->to->max_parallelism,
-                    ((uint64_t)edge->from->spec.id << 40) ^ ((uint64_t)edge->to->spec.id << 20) ^ subtask);
+        (uint32_t)edge->to->max_parallelism,
+        ((uint64_t)edge->from->spec.id << 40) ^ ((uint64_t)edge->to->spec.id << 20) ^ subtask);
     if (edge->partitioner) {
         writer->partitioner = edge->partitioner;
         writer->partitioner_context = alloc(b, sizeof(fl_context));
@@ -280,7 +279,7 @@ void fl__job_build(fl__job *job, fl_env *env, const fl__os *os)
     fl__arena_init(&job->arena, &job->memory);
     fl__mutex_init(&job->lock);
     const fl__graph *graph = &env->graph;
-    builder b = {.job = job, .env = env, .os = os};
+    builder b = { .job = job, .env = env, .os = os };
     const fl__simulation *simulation = env->simulation;
     uint32_t channels = count_channels(graph);
     b.segment_size = simulation && simulation->segment_size ? simulation->segment_size : env->segment_size;

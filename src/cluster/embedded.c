@@ -126,7 +126,7 @@ static void add_accumulators(fl__accumulators *to, const fl__accumulators *from)
         if (at == sizeof to->items / sizeof to->items[0])
             return;
         if (at == to->count)
-            to->items[to->count++] = (fl__accumulator){.name = a->name, .is_double = a->is_double};
+            to->items[to->count++] = (fl__accumulator){ .name = a->name, .is_double = a->is_double };
         to->items[at].i += a->i;
         to->items[at].d += a->d;
     }

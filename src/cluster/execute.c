@@ -37,7 +37,9 @@ static void hide_job(fl_env *env)
 int fl_execute(fl_env *env, const char *job_name)
 {
     const char *configured = fl__config_text(env->config, FL__OPTION_PIPELINE_NAME);
-    env->job_name = fl__arena_strdup(&env->arena, configured ? configured : job_name ? job_name : "Flink Streaming Job");
+    env->job_name = fl__arena_strdup(&env->arena, configured ? configured
+                                                  : job_name ? job_name
+                                                             : "Flink Streaming Job");
     /* A mistyped argument is an error: run with the default, the job would do something else than what was asked. */
     if (env->error.status == FL_OK && fl__params_check_asked(env->params, &env->error) != FL_OK)
         return (int)env->error.status;
@@ -103,7 +105,7 @@ static void measure(const fl__job *job, fl__progress *progress)
 
 void fl__env_progress(fl_env *env, fl__progress *progress)
 {
-    *progress = (fl__progress){.watermark = FL_TIME_MIN};
+    *progress = (fl__progress){ .watermark = FL_TIME_MIN };
     fl__job *job = enter_job(env);
     if (job)
         measure(job, progress);
@@ -146,8 +148,8 @@ double fl_result_accumulator_double(const fl_env *env, const char *name)
     return !a ? 0 : a->is_double ? a->d : (double)a->i;
 }
 
-void fl__env_accumulators(const fl_env *env, void (*f)(const char *name, bool is_double, int64_t i, double d, void *arg),
-                          void *arg)
+void fl__env_accumulators(
+    const fl_env *env, void (*f)(const char *name, bool is_double, int64_t i, double d, void *arg), void *arg)
 {
     for (uint32_t i = 0; env->result && i < env->result->accumulators.count; i++) {
         const fl__accumulator *a = &env->result->accumulators.items[i];

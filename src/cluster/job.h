@@ -43,11 +43,11 @@ void fl__job_summarize(const fl__job *job, fl__job_result *result);
  * anything else. */
 typedef struct fl__simulation {
     uint64_t seed;
-    int64_t start_ms;      /* virtual wall clock at the start */
-    uint64_t trace;        /* out: hash over (task, result) of all steps; equal for equal seeds */
-    uint64_t steps;        /* out */
+    int64_t start_ms;          /* virtual wall clock at the start */
+    uint64_t trace;            /* out: hash over (task, result) of all steps; equal for equal seeds */
+    uint64_t steps;            /* out */
     uint32_t channel_capacity; /* 0: as usual; small ones make backpressure */
-    uint32_t segment_size; /* 0: as usual */
+    uint32_t segment_size;     /* 0: as usual */
     void (*step)(void *arg, const fl__task *task, fl__step result); /* sees every step; NULL: nobody does */
     void *arg;
 } fl__simulation;

@@ -96,8 +96,8 @@ static fl_status step_all(fl__job *job, fl__simulation *sim, fl__virtual_os *os)
         if (left && stuck == left) {
             if (!advance_clock(job, os))
                 return fl__error_set(&job->error, FL_ERROR_INTERNAL,
-                                     "simulation, seed %llu: no task can go on and no timer is set after %llu steps",
-                                     (unsigned long long)sim->seed, (unsigned long long)sim->steps);
+                    "simulation, seed %llu: no task can go on and no timer is set after %llu steps",
+                    (unsigned long long)sim->seed, (unsigned long long)sim->steps);
             memset(is_stuck, 0, job->task_count * sizeof *is_stuck);
             stuck = 0;
         }

@@ -59,10 +59,10 @@ static fl_status check_uids(fl__graph *graph)
         for (fl__node *b = graph->nodes; a->spec.uid && b != a; b = b->next) {
             if (b->spec.uid && strcmp(a->spec.uid, b->spec.uid) == 0)
                 return fl__error_set_at(graph->error, FL_ERROR_INVALID, a->spec.where,
-                                        "uid \"%s\" of operator %s is used already by operator %s (%s:%d); give each operator "
-                                        "a uid of its own",
-                                        a->spec.uid, a->spec.name, b->spec.name, b->spec.where.file ? b->spec.where.file : "?",
-                                        b->spec.where.line);
+                    "uid \"%s\" of operator %s is used already by operator %s (%s:%d); give each operator "
+                    "a uid of its own",
+                    a->spec.uid, a->spec.name, b->spec.name, b->spec.where.file ? b->spec.where.file : "?",
+                    b->spec.where.line);
         }
     }
     return FL_OK;
@@ -76,9 +76,9 @@ static fl_status resolve_node(fl__graph *graph, fl__node *node)
                                     : (int)fl__default_max_parallelism((uint32_t)node->parallelism);
     if (node->parallelism > node->max_parallelism)
         return fl__error_set_at(graph->error, FL_ERROR_INVALID, node->spec.where,
-                                "operator %s has parallelism %d, above its maximum of %d; lower it, or raise "
-                                "pipeline.max-parallelism or the operator's .max_parallelism",
-                                node->spec.name, node->parallelism, node->max_parallelism);
+            "operator %s has parallelism %d, above its maximum of %d; lower it, or raise "
+            "pipeline.max-parallelism or the operator's .max_parallelism",
+            node->spec.name, node->parallelism, node->max_parallelism);
     if (!node->slot_sharing_group) {
         const char *group = NULL;
         for (fl__edge *e = node->in; e; e = e->next_in) {
@@ -101,9 +101,9 @@ static fl_status resolve_edge(fl__graph *graph, fl__edge *edge, bool asked)
         return FL_OK;
     }
     return fl__error_set_at(graph->error, FL_ERROR_INVALID, edge->to->spec.where,
-                            "forward partitioning needs equal parallelism, but %s has %d and %s has %d; use fl_rebalance or "
-                            "fl_rescale",
-                            edge->from->spec.name, edge->from->parallelism, edge->to->spec.name, edge->to->parallelism);
+        "forward partitioning needs equal parallelism, but %s has %d and %s has %d; use fl_rebalance or "
+        "fl_rescale",
+        edge->from->spec.name, edge->from->parallelism, edge->to->spec.name, edge->to->parallelism);
 }
 
 /* ---- chaining (Flink's StreamingJobGraphGenerator.isChainable) ---- */
@@ -118,8 +118,11 @@ static bool is_chainable(const fl__graph *graph, const fl__edge *edge)
 
 static const char *own_name(fl__graph *graph, const fl__node *node)
 {
-    return fl__arena_printf(graph->arena, "%s%s", node->is_source ? "Source: " : node->spec.out ? "" : "Sink: ",
-                            node->spec.name);
+    return fl__arena_printf(graph->arena, "%s%s",
+        node->is_source  ? "Source: "
+        : node->spec.out ? ""
+                         : "Sink: ",
+        node->spec.name);
 }
 
 /* "a -> b", "a -> (b, c -> d)" */
@@ -145,10 +148,10 @@ static void vertex_id(fl__graph *graph, fl__vertex *vertex)
     const fl__node *root = vertex->root;
     const char *text = root->spec.uid ? fl__arena_printf(graph->arena, "uid %s", root->spec.uid)
                                       : fl__arena_printf(graph->arena, "node %d of %d: %s", root->spec.id,
-                                                         graph->node_count, root->spec.class->kind);
+                                            graph->node_count, root->spec.class->kind);
     XXH128_hash_t h = XXH3_128bits(text, strlen(text));
     snprintf(vertex->hex_id, sizeof vertex->hex_id, "%016llx%016llx", (unsigned long long)h.high64,
-             (unsigned long long)h.low64);
+        (unsigned long long)h.low64);
 }
 
 static void make_vertices(fl__graph *graph)
@@ -191,11 +194,11 @@ fl_status fl__graph_chain(fl__graph *graph)
         return FL_OK;
     if (!graph->nodes)
         return fl__error_set(graph->error, FL_ERROR_INVALID,
-                             "the job has no operators; add a source, e.g. fl_from_elements, and a sink, e.g. fl_print");
+            "the job has no operators; add a source, e.g. fl_from_elements, and a sink, e.g. fl_print");
     if (!has_sink(graph))
         return fl__error_set(graph->error, FL_ERROR_INVALID,
-                             "the job has no sink: nothing would come out of it; add fl_print, fl_write_text, fl_add_sink or "
-                             "fl_discard");
+            "the job has no sink: nothing would come out of it; add fl_print, fl_write_text, fl_add_sink or "
+            "fl_discard");
     fl_status status = check_uids(graph);
     for (fl__node *node = graph->nodes; node && status == FL_OK; node = node->next) {
         status = resolve_node(graph, node);
@@ -221,12 +224,12 @@ uint64_t fl__graph_fingerprint(const fl__graph *graph)
     for (const fl__node *node = graph->nodes; node; node = node->next) {
         const char *kind = node->spec.class->kind;
         uint64_t type = node->spec.out ? fl__type_fingerprint(node->spec.out) : 0;
-        int32_t numbers[] = {node->spec.id, node->parallelism, node->max_parallelism};
+        int32_t numbers[] = { node->spec.id, node->parallelism, node->max_parallelism };
         XXH3_64bits_update(state, kind, strlen(kind));
         XXH3_64bits_update(state, numbers, sizeof numbers);
         XXH3_64bits_update(state, &type, sizeof type);
         for (const fl__edge *e = node->in; e; e = e->next_in) {
-            int32_t edge[] = {e->from->spec.id, (int32_t)e->input, (int32_t)e->partitioning};
+            int32_t edge[] = { e->from->spec.id, (int32_t)e->input, (int32_t)e->partitioning };
             XXH3_64bits_update(state, edge, sizeof edge);
         }
     }

@@ -12,42 +12,42 @@ typedef struct fl__node fl__node;
 /* An edge of the stream graph. */
 typedef struct fl__edge {
     fl__node *from, *to;
-    const fl_tag *tag;  /* of the side output read; NULL: main output */
-    unsigned input;     /* of `to`: 0 or 1 */
+    const fl_tag *tag; /* of the side output read; NULL: main output */
+    unsigned input;    /* of `to`: 0 or 1 */
     fl_partitioning partitioning;
     const fl__key *key; /* FL_HASH: by this; FL_CUSTOM: the key the partitioner gets, or NULL for the whole record */
     fl_partition_fn partitioner;
     void *partitioner_arg;
     const fl_type *type; /* of the rows */
     bool has_timestamps;
-    bool is_asked;       /* the program asked for this partitioning */
-    bool is_chained;     /* decided by fl__graph_chain */
+    bool is_asked;   /* the program asked for this partitioning */
+    bool is_chained; /* decided by fl__graph_chain */
     struct fl__edge *next_in, *next_out;
 } fl__edge;
 
 struct fl__node {
     fl__operator_spec spec; /* what its operators are made from */
     bool is_source;
-    bool is_parallel;   /* false: parallelism is 1 whatever is asked for by default */
-    int parallelism;    /* 0 until resolved */
+    bool is_parallel;     /* false: parallelism is 1 whatever is asked for by default */
+    int parallelism;      /* 0 until resolved */
     bool parallelism_set; /* by the operator itself */
-    int max_parallelism; /* 0 until resolved */
+    int max_parallelism;  /* 0 until resolved */
     fl_chaining chaining;
     const char *slot_sharing_group; /* NULL until resolved */
-    bool has_timestamps; /* does what it emits carry timestamps */
-    fl__edge *in, *out;  /* lists, in the order of the program */
+    bool has_timestamps;            /* does what it emits carry timestamps */
+    fl__edge *in, *out;             /* lists, in the order of the program */
     struct fl__vertex *vertex;
     fl__node *next;
 };
 
 /* A vertex of the job graph: a chain (tree) of nodes run by one task per subtask. */
 typedef struct fl__vertex {
-    int id;             /* from 0, sources first (topological) */
+    int id; /* from 0, sources first (topological) */
     fl__node *root;
     int parallelism, max_parallelism;
-    const char *name;   /* "Source: a -> Map -> Sink: b", as Flink names chains */
+    const char *name; /* "Source: a -> Map -> Sink: b", as Flink names chains */
     const char *slot_sharing_group;
-    char hex_id[33];    /* 32 hex digits: from uid or position, the same in every process */
+    char hex_id[33]; /* 32 hex digits: from uid or position, the same in every process */
     struct fl__vertex *next;
 } fl__vertex;
 
@@ -57,7 +57,7 @@ typedef struct fl__graph {
     int node_count;
     fl__vertex *vertices; /* after fl__graph_chain */
     int vertex_count;
-    fl_error *error;      /* sticky: the environment's */
+    fl_error *error; /* sticky: the environment's */
     bool chaining_enabled;
     int default_parallelism, default_max_parallelism; /* max 0: from the parallelism */
 } fl__graph;

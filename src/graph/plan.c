@@ -6,23 +6,33 @@
 #include <stdlib.h>
 
 static const char *const strategy_names[] = {
-    [FL_FORWARD] = "FORWARD", [FL_HASH] = "HASH",           [FL_REBALANCE] = "REBALANCE", [FL_RESCALE] = "RESCALE",
-    [FL_SHUFFLE] = "SHUFFLE", [FL_BROADCAST] = "BROADCAST", [FL_GLOBAL] = "GLOBAL",       [FL_CUSTOM] = "CUSTOM",
+    [FL_FORWARD] = "FORWARD",
+    [FL_HASH] = "HASH",
+    [FL_REBALANCE] = "REBALANCE",
+    [FL_RESCALE] = "RESCALE",
+    [FL_SHUFFLE] = "SHUFFLE",
+    [FL_BROADCAST] = "BROADCAST",
+    [FL_GLOBAL] = "GLOBAL",
+    [FL_CUSTOM] = "CUSTOM",
 };
 
 static json_t *node_json(const fl__node *node)
 {
     const char *pact = node->is_source ? "Data Source" : node->spec.out ? "Operator" : "Data Sink";
     char label[256];
-    snprintf(label, sizeof label, "%s%s", node->is_source ? "Source: " : node->spec.out ? "" : "Sink: ", node->spec.name);
-    json_t *json = json_pack("{s:i, s:s, s:s, s:s, s:i}", "id", node->spec.id, "type", label, "pact", pact, "contents", label,
-                             "parallelism", node->parallelism);
+    snprintf(label, sizeof label, "%s%s",
+        node->is_source  ? "Source: "
+        : node->spec.out ? ""
+                         : "Sink: ",
+        node->spec.name);
+    json_t *json = json_pack("{s:i, s:s, s:s, s:s, s:i}", "id", node->spec.id, "type", label, "pact", pact, "contents",
+        label, "parallelism", node->parallelism);
     if (node->in) {
         json_t *predecessors = json_array();
         for (const fl__edge *e = node->in; e; e = e->next_in)
-            json_array_append_new(predecessors,
-                                  json_pack("{s:i, s:s, s:s}", "id", e->from->spec.id, "ship_strategy",
-                                            strategy_names[e->partitioning], "side", e->input ? "first" : "second"));
+            json_array_append_new(
+                predecessors, json_pack("{s:i, s:s, s:s}", "id", e->from->spec.id, "ship_strategy",
+                                  strategy_names[e->partitioning], "side", e->input ? "first" : "second"));
         json_object_set_new(json, "predecessors", predecessors);
     }
     return json;
@@ -57,7 +67,7 @@ char *fl__graph_text(const fl__graph *graph, const char *job_name)
     for (const fl__vertex *v = graph->vertices; v; v = v->next)
         tasks += v->parallelism;
     fprintf(out, "%s: %d %s, %d %s\n", job_name ? job_name : "Flink Streaming Job", graph->vertex_count,
-            graph->vertex_count == 1 ? "vertex" : "vertices", tasks, tasks == 1 ? "task" : "tasks");
+        graph->vertex_count == 1 ? "vertex" : "vertices", tasks, tasks == 1 ? "task" : "tasks");
     for (const fl__vertex *v = graph->vertices; v; v = v->next) {
         for (const fl__edge *e = v->root->in; e; e = e->next_in) {
             fprintf(out, "      ↓ %s from [%d]", strategy_names[e->partitioning], e->from->vertex->id + 1);

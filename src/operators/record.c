@@ -45,25 +45,17 @@ static fl_status filter(fl__operator *op, unsigned input, const fl__batch *batch
 {
     (void)input;
     switch (batch->row_size) {
-        case 8:
-            filter_rows(op, batch, 8);
-            break;
-        case 16:
-            filter_rows(op, batch, 16);
-            break;
-        case 24:
-            filter_rows(op, batch, 24);
-            break;
-        case 32:
-            filter_rows(op, batch, 32);
-            break;
-        default:
-            filter_rows(op, batch, batch->row_size);
-            break;
+    case 8: filter_rows(op, batch, 8); break;
+    case 16: filter_rows(op, batch, 16); break;
+    case 24: filter_rows(op, batch, 24); break;
+    case 32: filter_rows(op, batch, 32); break;
+    default: filter_rows(op, batch, batch->row_size); break;
     }
     return FL_OK;
 }
 
-const fl__operator_class fl__map_class = {.kind = "Map", .size = sizeof(fl__operator), .process = call_each};
-const fl__operator_class fl__flat_map_class = {.kind = "Flat Map", .size = sizeof(fl__operator), .process = call_each};
-const fl__operator_class fl__filter_class = {.kind = "Filter", .size = sizeof(fl__operator), .process = filter};
+const fl__operator_class fl__map_class = { .kind = "Map", .size = sizeof(fl__operator), .process = call_each };
+const fl__operator_class fl__flat_map_class = {
+    .kind = "Flat Map", .size = sizeof(fl__operator), .process = call_each
+};
+const fl__operator_class fl__filter_class = { .kind = "Filter", .size = sizeof(fl__operator), .process = filter };

@@ -84,12 +84,17 @@ static combine_fn pick(fl_rolling what, fl_kind kind)
         fl_kind kind;
         combine_fn f[3]; /* sum, min, max */
     } table[] = {
-        {FL_KIND_INT8, {sum_u8, min_i8, max_i8}},      {FL_KIND_INT16, {sum_u16, min_i16, max_i16}},
-        {FL_KIND_INT32, {sum_u32, min_i32, max_i32}},  {FL_KIND_INT64, {sum_u64, min_i64, max_i64}},
-        {FL_KIND_UINT8, {sum_u8, min_u8, max_u8}},     {FL_KIND_UINT16, {sum_u16, min_u16, max_u16}},
-        {FL_KIND_UINT32, {sum_u32, min_u32, max_u32}}, {FL_KIND_UINT64, {sum_u64, min_u64, max_u64}},
-        {FL_KIND_FLOAT, {sum_f32, min_f32, max_f32}},  {FL_KIND_DOUBLE, {sum_f64, min_f64, max_f64}},
-        {FL_KIND_INTERVAL, {sum_u64, min_i64, max_i64}},
+        { FL_KIND_INT8, { sum_u8, min_i8, max_i8 } },
+        { FL_KIND_INT16, { sum_u16, min_i16, max_i16 } },
+        { FL_KIND_INT32, { sum_u32, min_i32, max_i32 } },
+        { FL_KIND_INT64, { sum_u64, min_i64, max_i64 } },
+        { FL_KIND_UINT8, { sum_u8, min_u8, max_u8 } },
+        { FL_KIND_UINT16, { sum_u16, min_u16, max_u16 } },
+        { FL_KIND_UINT32, { sum_u32, min_u32, max_u32 } },
+        { FL_KIND_UINT64, { sum_u64, min_u64, max_u64 } },
+        { FL_KIND_FLOAT, { sum_f32, min_f32, max_f32 } },
+        { FL_KIND_DOUBLE, { sum_f64, min_f64, max_f64 } },
+        { FL_KIND_INTERVAL, { sum_u64, min_i64, max_i64 } },
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         if (table[i].kind == kind)
@@ -110,7 +115,7 @@ static bool row_is_entry(const fl__operator_spec *spec, const fl__layout *layout
     if (a < b + key->size && b < a + config->field->size)
         return false;
     return layout->is_flat || (layout->only_strings && layout->string_count == 1 && key->class == FL__KEY_STRING &&
-                               layout->string_offsets[0] == key->offset);
+                                  layout->string_offsets[0] == key->offset);
 }
 
 static fl_status open(fl__operator *op, fl_error *error)
@@ -123,7 +128,7 @@ static fl_status open(fl__operator *op, fl_error *error)
     self->key_in_row = row_is_entry(spec, &self->layout);
     self->value_offset = self->key_in_row ? 0 : (key->size + 7) & ~7u;
     fl__table_init(&self->table, &op->memory, key, self->value_offset + spec->out->size,
-                   self->key_in_row ? key->offset : 0, (uint32_t)op->ctx.max_parallelism, 0);
+        self->key_in_row ? key->offset : 0, (uint32_t)op->ctx.max_parallelism, 0);
     if (!self->layout.is_flat && !self->key_in_row)
         self->heap = fl__heap_new(&op->memory);
     const fl__rolling_config *config = spec->config;
@@ -191,8 +196,8 @@ static __attribute__((noinline)) emitter emit_slow(emitter e, const char *value,
     return e;
 }
 
-static inline __attribute__((always_inline)) void emit(emitter *e, const char *value, uint32_t size, bool is_short,
-                                                       int64_t timestamp)
+static inline __attribute__((always_inline)) void emit(
+    emitter *e, const char *value, uint32_t size, bool is_short, int64_t timestamp)
 {
     if (FL_UNLIKELY(e->cursor >= e->limit || !is_short)) {
         *e = emit_slow(*e, value, size, timestamp);
@@ -208,8 +213,8 @@ static inline __attribute__((always_inline)) void emit(emitter *e, const char *v
 }
 
 /* A row whose candidate is not its entry: another key with the same tag, or the first of its key. */
-static __attribute__((noinline)) char *find_or_start(rolling_operator *self, uint64_t hash, const void *key,
-                                                     const char *row, bool *started)
+static __attribute__((noinline)) char *find_or_start(
+    rolling_operator *self, uint64_t hash, const void *key, const char *row, bool *started)
 {
     char *entry = fl__table_get_class(&self->table, self->table.key.class, hash, key, started);
     if (*started)
@@ -220,8 +225,7 @@ static __attribute__((noinline)) char *find_or_start(rolling_operator *self, uin
 /* Constants in the callers, so that the loop is made for them: class of the key; is_sum64, a sum of 64-bit integers;
  * row_size; key_in_row, the only string of the row, when there is one, being the key. */
 static inline __attribute__((always_inline)) void roll(rolling_operator *self, const fl__batch *batch,
-                                                       fl__key_class class, bool is_sum64, uint32_t row_size,
-                                                       bool key_in_row)
+    fl__key_class class, bool is_sum64, uint32_t row_size, bool key_in_row)
 {
     fl__operator *op = &self->op;
     const fl__rolling_config *config = op->spec->config;
@@ -273,8 +277,8 @@ static inline __attribute__((always_inline)) void roll(rolling_operator *self, c
             } else {
                 combine(value + field, row + field);
             }
-            bool is_short = e.flat ||
-                (key_in_row && class == FL__KEY_STRING && ((const fl_string *)k)->length <= FL_STRING_INLINE);
+            bool is_short =
+                e.flat || (key_in_row && class == FL__KEY_STRING && ((const fl_string *)k)->length <= FL_STRING_INLINE);
             emit(&e, value, row_size, is_short, timestamps ? timestamps[block + i] : FL_NO_TIMESTAMP);
         }
     }
@@ -283,8 +287,8 @@ static inline __attribute__((always_inline)) void roll(rolling_operator *self, c
 }
 
 /* The shapes that most programs have get loops of their own. */
-static inline __attribute__((always_inline)) void roll_class(rolling_operator *self, const fl__batch *batch,
-                                                             fl__key_class class)
+static inline __attribute__((always_inline)) void roll_class(
+    rolling_operator *self, const fl__batch *batch, fl__key_class class)
 {
     bool is_sum64 = self->combine == sum_u64;
     if (is_sum64 && self->key_in_row && batch->row_size == 16 && class != FL__KEY_STRING)
@@ -341,18 +345,10 @@ static fl_status rolling(fl__operator *op, unsigned input, const fl__batch *batc
         return FL_OK;
     }
     switch (self->table.key.class) {
-        case FL__KEY_U64:
-            roll_class(self, batch, FL__KEY_U64);
-            break;
-        case FL__KEY_U32:
-            roll_class(self, batch, FL__KEY_U32);
-            break;
-        case FL__KEY_STRING:
-            roll_class(self, batch, FL__KEY_STRING);
-            break;
-        case FL__KEY_GENERIC:
-            roll_class(self, batch, FL__KEY_GENERIC);
-            break;
+    case FL__KEY_U64: roll_class(self, batch, FL__KEY_U64); break;
+    case FL__KEY_U32: roll_class(self, batch, FL__KEY_U32); break;
+    case FL__KEY_STRING: roll_class(self, batch, FL__KEY_STRING); break;
+    case FL__KEY_GENERIC: roll_class(self, batch, FL__KEY_GENERIC); break;
     }
     return FL_OK;
 }
@@ -375,7 +371,7 @@ static fl_status combine_by_user(fl__operator *op, const fl__batch *batch, bool 
         uint32_t in_block = i % FL__TABLE_BLOCK;
         if (in_block == 0)
             fl__table_candidates(table, hashes + i, n - i < FL__TABLE_BLOCK ? n - i : FL__TABLE_BLOCK, n - i,
-                                 fl__table_is_large(table), candidates);
+                fl__table_is_large(table), candidates);
         const void *k = fl__key_of(key, row, self->key_scratch);
         char *entry = candidates[in_block];
         bool inserted = false;

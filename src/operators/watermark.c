@@ -9,7 +9,7 @@ enum { KIND_NONE, KIND_BOUNDED, KIND_CUSTOM };
 
 fl_watermark_strategy fl_bounded_out_of_orderness(fl_duration bound)
 {
-    return (fl_watermark_strategy){.kind = KIND_BOUNDED, .bound = bound};
+    return (fl_watermark_strategy){ .kind = KIND_BOUNDED, .bound = bound };
 }
 
 fl_watermark_strategy fl_monotonous_timestamps(void)
@@ -19,27 +19,27 @@ fl_watermark_strategy fl_monotonous_timestamps(void)
 
 fl_watermark_strategy fl_no_watermarks(void)
 {
-    return (fl_watermark_strategy){.kind = KIND_NONE};
+    return (fl_watermark_strategy){ .kind = KIND_NONE };
 }
 
-fl_watermark_strategy fl_punctuated_watermarks(void (*on_event)(const void *in, fl_time timestamp, fl_collector *out,
-                                                                fl_context *ctx))
+fl_watermark_strategy fl_punctuated_watermarks(
+    void (*on_event)(const void *in, fl_time timestamp, fl_collector *out, fl_context *ctx))
 {
-    return (fl_watermark_strategy){.kind = KIND_CUSTOM, .on_event = on_event};
+    return (fl_watermark_strategy){ .kind = KIND_CUSTOM, .on_event = on_event };
 }
 
-fl_watermark_strategy fl_custom_watermarks(void (*on_event)(const void *in, fl_time timestamp, fl_collector *out,
-                                                            fl_context *ctx),
-                                           fl_time (*on_periodic)(fl_context *ctx))
+fl_watermark_strategy fl_custom_watermarks(
+    void (*on_event)(const void *in, fl_time timestamp, fl_collector *out, fl_context *ctx),
+    fl_time (*on_periodic)(fl_context *ctx))
 {
-    return (fl_watermark_strategy){.kind = KIND_CUSTOM, .on_event = on_event, .on_periodic = on_periodic};
+    return (fl_watermark_strategy){ .kind = KIND_CUSTOM, .on_event = on_event, .on_periodic = on_periodic };
 }
 
 typedef struct watermark_operator {
     fl__operator op;
-    fl_time highest;      /* timestamp seen */
+    fl_time highest;       /* timestamp seen */
     fl_time next_periodic; /* processing time */
-    fl_time active_until; /* processing time; idle after */
+    fl_time active_until;  /* processing time; idle after */
 } watermark_operator;
 
 static void set_timer(watermark_operator *self, fl_time now)
@@ -70,13 +70,9 @@ static inline fl_time timestamp_of(const fl__watermark_config *config, const cha
     int64_t t;
     int32_t narrow;
     switch (config->field->type->kind) {
-        case FL_KIND_INT32:
-        case FL_KIND_UINT32:
-            memcpy(&narrow, at, sizeof narrow);
-            return narrow;
-        default: /* int64, or a timestamp, which begins with its milliseconds */
-            memcpy(&t, at, sizeof t);
-            return t;
+    case FL_KIND_INT32:
+    case FL_KIND_UINT32: memcpy(&narrow, at, sizeof narrow); return narrow;
+    default: /* int64, or a timestamp, which begins with its milliseconds */ memcpy(&t, at, sizeof t); return t;
     }
 }
 
@@ -84,7 +80,8 @@ static fl_time bounded(const watermark_operator *self)
 {
     const fl__watermark_config *config = self->op.spec->config;
     fl_time watermark;
-    if (self->highest == FL_TIME_MIN || __builtin_sub_overflow(self->highest, config->strategy.bound.ms + 1, &watermark))
+    if (self->highest == FL_TIME_MIN ||
+        __builtin_sub_overflow(self->highest, config->strategy.bound.ms + 1, &watermark))
         return FL_TIME_MIN;
     return watermark;
 }

@@ -141,7 +141,7 @@ fl_status fl__socket_listen(fl__socket *s, int *port, fl_error *error)
 
 fl_status fl__socket_accept(fl__socket *s, fl__socket *client, fl_error *error)
 {
-    struct sockaddr_in address = {0};
+    struct sockaddr_in address = { 0 };
     socklen_t size = sizeof address;
     int fd;
     *client = FL__SOCKET_INIT;

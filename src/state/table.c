@@ -9,7 +9,7 @@ enum {
     PAGE_ENTRIES_FIRST = 8,
     PAGE_ENTRIES_MAX = 2048,
     SLOTS_MIN = 16,
-    SLOTS_SMALL = 16384, /* 128 KiB */
+    SLOTS_SMALL = 16384,      /* 128 KiB */
     CHUNK_BYTES_FIRST = 1024, /* and twice that, and so on, up to: */
     CHUNK_BYTES_STEP = 4 * 1024,
     HUGE_PAGE = 2 * 1024 * 1024,
@@ -51,7 +51,7 @@ static void set_slots(fl__table *table, uint64_t slots)
 }
 
 void fl__table_init(fl__table *table, fl__memory *memory, const fl__key *key, uint32_t entry_size, uint32_t key_offset,
-                    uint32_t max_parallelism, uint64_t expected)
+    uint32_t max_parallelism, uint64_t expected)
 {
     fl_assert(entry_size > 0 && key_offset + key->size <= entry_size);
     *table = (fl__table){
@@ -104,7 +104,7 @@ void fl__table_release(fl__table *table)
     fl__free(table->memory, table->groups, table->group_count * sizeof *table->groups);
     fl__free(table->memory, table->pages, table->page_capacity * sizeof *table->pages);
     fl__heap_free_all(table->heap);
-    *table = (fl__table){0};
+    *table = (fl__table){ 0 };
 }
 
 void fl__table_clear(fl__table *table)
@@ -176,8 +176,8 @@ static void open_page(fl__table *table, uint32_t group)
 {
     if (table->page_count == table->page_capacity) {
         uint32_t capacity = table->page_capacity ? table->page_capacity * 2 : 4;
-        table->pages = fl__realloc(table->memory, table->pages, table->page_capacity * sizeof *table->pages,
-                                   capacity * sizeof *table->pages);
+        table->pages = fl__realloc(
+            table->memory, table->pages, table->page_capacity * sizeof *table->pages, capacity * sizeof *table->pages);
         table->page_capacity = capacity;
     }
     fl_assert(table->page_count < (UINT32_C(1) << (32 - table->slot_bits)) - 1);

@@ -38,32 +38,32 @@ typedef struct fl__page_group {
 
 typedef struct fl__table {
     fl__memory *memory;
-    fl__key key;          /* how the entries' keys hash and compare; in_place etc. do not matter here */
-    uint32_t entry_size;  /* bytes, a multiple of 8 */
+    fl__key key;         /* how the entries' keys hash and compare; in_place etc. do not matter here */
+    uint32_t entry_size; /* bytes, a multiple of 8 */
     uint32_t key_offset;
     uint32_t max_parallelism; /* key groups are told apart by it; 0: all entries are of group 0 */
     uint32_t slot_bits;
     uint32_t page_entries_max;
     uint64_t *slots;
-    uint64_t mask;     /* slots - 1 */
-    uint64_t count;    /* live entries */
+    uint64_t mask;  /* slots - 1 */
+    uint64_t count; /* live entries */
     uint64_t grow_at;
     fl__page *pages;
     uint32_t page_count, page_capacity;
     fl__page_group *groups; /* by key group */
     uint32_t group_count;
-    struct fl__table_chunk *chunks; /* what pages are cut from, newest first */
+    struct fl__table_chunk *chunks;       /* what pages are cut from, newest first */
     struct fl__table_chunk *spare_chunks; /* of the rounds before fl__table_clear */
     char *chunk_cursor, *chunk_end;
     size_t chunk_bytes; /* of all of them */
     fl__layout key_layout;
-    fl__heap *heap;      /* owns long keys; NULL for flat keys */
+    fl__heap *heap; /* owns long keys; NULL for flat keys */
 } fl__table;
 
 /* key: the type and class of the keys (copied). entry_size: all of the entry, key included. max_parallelism: see above.
  * expected: entries to make room for, 0 for the smallest. */
 void fl__table_init(fl__table *table, fl__memory *memory, const fl__key *key, uint32_t entry_size, uint32_t key_offset,
-                    uint32_t max_parallelism, uint64_t expected);
+    uint32_t max_parallelism, uint64_t expected);
 void fl__table_release(fl__table *table);
 /* Removes all entries but keeps the memory of index and pages for reuse. */
 void fl__table_clear(fl__table *table);
@@ -103,9 +103,8 @@ static inline void fl__table_prefetch_entry(const fl__table *table, uint64_t has
  * rows, ahead of them up to `left` in all. Compared with one look-up after the other a keyed sum over 1e3 keys takes a
  * third less, over 1e6 keys two thirds. */
 enum { FL__TABLE_BLOCK = 32 };
-static inline __attribute__((always_inline)) void fl__table_candidates(fl__table *table, const uint64_t *hashes,
-                                                                       uint32_t count, uint32_t left, bool is_large,
-                                                                       char **candidates)
+static inline __attribute__((always_inline)) void fl__table_candidates(
+    fl__table *table, const uint64_t *hashes, uint32_t count, uint32_t left, bool is_large, char **candidates)
 {
     const uint64_t *slots = table->slots;
     fl__page *pages = table->pages;
@@ -142,9 +141,8 @@ static inline bool fl__table_is_large(const fl__table *table)
 
 /* The reference of the key's entry; made (zeroed but for the key) when missing and insert. FL__NO_REF: none.
  * class: table->key.class, as a constant where the caller can, so that the comparison is inlined. */
-static inline __attribute__((always_inline)) uint32_t fl__table_find_class(fl__table *table, fl__key_class class,
-                                                                           uint64_t hash, const void *key, bool insert,
-                                                                           bool *inserted)
+static inline __attribute__((always_inline)) uint32_t fl__table_find_class(
+    fl__table *table, fl__key_class class, uint64_t hash, const void *key, bool insert, bool *inserted)
 {
     uint64_t tag = (uint32_t)hash;
     for (uint64_t i = tag & table->mask;; i = (i + 1) & table->mask) {
@@ -168,8 +166,8 @@ static inline __attribute__((always_inline)) uint32_t fl__table_find_class(fl__t
     }
 }
 /* The entry, made when missing and marked as changed. */
-static inline __attribute__((always_inline)) char *fl__table_get_class(fl__table *table, fl__key_class class,
-                                                                       uint64_t hash, const void *key, bool *inserted)
+static inline __attribute__((always_inline)) char *fl__table_get_class(
+    fl__table *table, fl__key_class class, uint64_t hash, const void *key, bool *inserted)
 {
     uint32_t ref = fl__table_find_class(table, class, hash, key, true, inserted);
     table->pages[ref >> table->slot_bits].changed = 1;

@@ -3,7 +3,7 @@
 #include "base/error.h"
 
 void fl__channel_init(fl__channel *channel, fl__memory *memory, const fl_type *type, uint32_t columns,
-                      uint32_t segment_size, uint32_t capacity)
+    uint32_t segment_size, uint32_t capacity)
 {
     fl_assert(capacity && (capacity & (capacity - 1)) == 0);
     memset(channel, 0, sizeof *channel);
@@ -70,8 +70,7 @@ void fl__channel_push(fl__channel *channel, fl__event event)
     if (channel->overdraft_count == channel->overdraft_capacity) {
         uint32_t capacity = channel->overdraft_capacity ? channel->overdraft_capacity * 2 : 8;
         channel->overdraft = fl__realloc(channel->memory, channel->overdraft,
-                                         channel->overdraft_capacity * sizeof *channel->overdraft,
-                                         capacity * sizeof *channel->overdraft);
+            channel->overdraft_capacity * sizeof *channel->overdraft, capacity * sizeof *channel->overdraft);
         channel->overdraft_capacity = capacity;
     }
     channel->overdraft[channel->overdraft_count++] = event;

@@ -48,10 +48,10 @@ typedef struct fl__channel {
     _Atomic uint32_t return_tail; /* batches ever taken back */
     fl__event *overdraft;         /* queue: [overdraft_first, overdraft_count) */
     uint32_t overdraft_first, overdraft_count, overdraft_capacity;
-    fl__batch *spare;             /* one batch kept at hand */
-    uint32_t batch_size;          /* of the batches in circulation: larger ones, made for one record, are not kept */
-    bool idle;                    /* last idleness sent */
-    uint64_t rows;                /* sent so far */
+    fl__batch *spare;    /* one batch kept at hand */
+    uint32_t batch_size; /* of the batches in circulation: larger ones, made for one record, are not kept */
+    bool idle;           /* last idleness sent */
+    uint64_t rows;       /* sent so far */
 
     /* consumer's side */
     _Alignas(64) _Atomic uint32_t tail; /* events ever popped */
@@ -59,7 +59,7 @@ typedef struct fl__channel {
     _Atomic uint32_t return_head; /* batches ever given back */
     fl_time watermark;            /* highest received */
     bool is_idle, is_ended;
-    unsigned input;               /* of the consuming task */
+    unsigned input; /* of the consuming task */
 
     /* either side writes, rarely */
     _Alignas(64) _Atomic uint32_t producer_waits; /* the producer found the ring full: wake it when it is half empty */
@@ -67,7 +67,7 @@ typedef struct fl__channel {
 
 /* capacity: events in the ring, a power of two. */
 void fl__channel_init(fl__channel *channel, fl__memory *memory, const fl_type *type, uint32_t columns,
-                      uint32_t segment_size, uint32_t capacity);
+    uint32_t segment_size, uint32_t capacity);
 void fl__channel_release(fl__channel *channel);
 
 /* ---- producer's thread ---- */

@@ -33,9 +33,9 @@ typedef struct fl__task fl__task;
 
 /* What an operator does. One static object per kind; NULL members are what their comment says. */
 struct fl__operator_class {
-    const char *kind;   /* default name of such operators, Flink's: "Map", "Keyed Aggregation" … */
-    size_t size;        /* of the operator object; fl__operator comes first in it; zeroed */
-    bool is_keyed;      /* reads keys; its inputs' batches carry hashes */
+    const char *kind;     /* default name of such operators, Flink's: "Map", "Keyed Aggregation" … */
+    size_t size;          /* of the operator object; fl__operator comes first in it; zeroed */
+    bool is_keyed;        /* reads keys; its inputs' batches carry hashes */
     bool sets_timestamps; /* what it emits has timestamps even when its input has none */
     /* Once, before anything else; outputs are ready, the user's open was not called yet. NULL: nothing to do. */
     fl_status (*open)(fl__operator *op, fl_error *error);
@@ -64,14 +64,14 @@ struct fl__operator_class {
 /* The immutable description of an operator, made by the graph, shared by its subtasks. */
 struct fl__operator_spec {
     const fl__operator_class *class;
-    int id;              /* node id, from 1 in the order of the program */
-    const char *name;    /* never NULL */
-    const char *uid;     /* or NULL */
+    int id;           /* node id, from 1 in the order of the program */
+    const char *name; /* never NULL */
+    const char *uid;  /* or NULL */
     fl_where where;
-    const fl_type *in[2]; /* NULL: no such input */
-    const fl_type *out;   /* NULL for sinks */
-    const fl__key *key[2]; /* keyed operators: the key of each input */
-    const fl__key *out_key; /* the key by which the output is hash partitioned is on the edge, not here */
+    const fl_type *in[2];            /* NULL: no such input */
+    const fl_type *out;              /* NULL for sinks */
+    const fl__key *key[2];           /* keyed operators: the key of each input */
+    const fl__key *out_key;          /* the key by which the output is hash partitioned is on the edge, not here */
     fl_function function, function2; /* the user's; function2 for the second input */
     fl_filter_fn filter;
     fl_reduce_fn reduce;
@@ -94,9 +94,10 @@ typedef struct fl__target {
 
 /* An output of an operator: the main one, or a side output. */
 struct fl__output {
-    fl_collector collector; /* first: user functions are given its address */
+    fl_collector collector;                                      /* first: user functions are given its address */
     void (*slow)(fl__output *out, const void *row, size_t size); /* what fl__collect_slow calls */
-    void (*control)(fl__output *out, int event_kind, int64_t value); /* fl_emit_watermark and fl_mark_idle (fl__event_kind) */
+    void (*control)(
+        fl__output *out, int event_kind, int64_t value); /* fl_emit_watermark and fl_mark_idle (fl__event_kind) */
     char *limit; /* the true one: collector.limit is the start when rows have pointers */
     fl__operator *op;
     const fl_tag *tag; /* NULL: main output */
@@ -114,12 +115,12 @@ struct fl__operator {
     const fl__operator_class *class;
     const fl__operator_spec *spec;
     fl__task *task;
-    fl_context ctx; /* what the user's functions see */
+    fl_context ctx;        /* what the user's functions see */
     fl__function function; /* ctx.function: keyed state and timers of operators that have them */
     fl__output out;
     fl__output *side; /* side outputs, side_count of them */
     size_t side_count;
-    fl_time next_timer; /* on the processing-time clock; FL_TIME_MAX: none. The task calls timers then */
+    fl_time next_timer;        /* on the processing-time clock; FL_TIME_MAX: none. The task calls timers then */
     fl_time pending_watermark; /* watermark() said FL_AGAIN for this one; FL_TIME_MIN: none */
     bool pending_timers, pending_finish, pending_poll;
     bool pending_idle, idle_wanted; /* idleness that came while a watermark was pending, and what it was */

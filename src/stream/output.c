@@ -95,9 +95,9 @@ static void collect_large(fl__output *out, const void *row, size_t heap)
     int64_t limit = op->task->record_bytes_max;
     if (limit && (int64_t)(heap + out->layout.row_size) > limit) {
         fl__operator_fail(op, FL_ERROR_LIMIT,
-                          "a record of %zu bytes (type %s) is larger than flinc.record.bytes-max = %lld; raise the limit or "
-                          "split the record",
-                          heap + out->layout.row_size, out->layout.type->name, (long long)limit);
+            "a record of %zu bytes (type %s) is larger than flinc.record.bytes-max = %lld; raise the limit or "
+            "split the record",
+            heap + out->layout.row_size, out->layout.type->name, (long long)limit);
         return;
     }
     fl__batch *usual = out->batch;
@@ -130,8 +130,8 @@ static __attribute__((noinline)) void append_row(fl__output *out, const void *ro
 {
     if (FL_UNLIKELY(size != out->layout.row_size)) {
         fl__operator_fail(out->op, FL_ERROR_INVALID,
-                          "fl_collect was given %zu bytes, but the stream's type %s has %u; collect a pointer to that type",
-                          size, out->layout.type ? out->layout.type->name : "(none)", out->layout.row_size);
+            "fl_collect was given %zu bytes, but the stream's type %s has %u; collect a pointer to that type", size,
+            out->layout.type ? out->layout.type->name : "(none)", out->layout.row_size);
         return;
     }
     if (FL_UNLIKELY(!out->batch)) {
@@ -290,7 +290,7 @@ void fl__operator_emit_watermark(fl__operator *op, fl_time watermark)
     flush_all_outputs(op);
     if (op->task->failed)
         return;
-    fl__event event = {.kind = FL__EVENT_WATERMARK, .value = watermark};
+    fl__event event = { .kind = FL__EVENT_WATERMARK, .value = watermark };
     to_targets(&op->out, event);
     for (size_t i = 0; i < op->side_count; i++)
         to_targets(&op->side[i], event);
@@ -307,7 +307,7 @@ void fl__operator_emit_idle(fl__operator *op, bool idle)
         return;
     op->is_idle_output = idle;
     flush_all_outputs(op);
-    fl__event event = {.kind = FL__EVENT_IDLE, .value = idle};
+    fl__event event = { .kind = FL__EVENT_IDLE, .value = idle };
     to_targets(&op->out, event);
     for (size_t i = 0; i < op->side_count; i++)
         to_targets(&op->side[i], event);
@@ -400,7 +400,7 @@ static void fail(fl__task *task, fl__operator *op, fl_status status, const char 
     task->failed = true;
     if (op && op->spec->where.file)
         fl__error_set_at(&task->error, status, op->spec->where, "%s (%d/%d): %s", op->spec->name, task->subtask + 1,
-                         task->parallelism, text);
+            task->parallelism, text);
     else
         fl__error_set(&task->error, status, "%s: %s", task->name, text);
     free(text);
@@ -461,7 +461,7 @@ static fl__accumulator *accumulator(fl_context *ctx, const char *name, bool is_d
         fl_fail(ctx, "more than %u accumulators in one task; the last one was %s", all->count, name);
         return NULL;
     }
-    all->items[all->count] = (fl__accumulator){.name = name, .is_double = is_double};
+    all->items[all->count] = (fl__accumulator){ .name = name, .is_double = is_double };
     return &all->items[all->count++];
 }
 

@@ -227,35 +227,34 @@ static void take_event(fl__task *task, unsigned number, fl__channel *channel, fl
 {
     fl__input *input = &task->inputs[number];
     switch (event.kind) {
-        case FL__EVENT_BATCH: {
-            fl__batch *batch = (fl__batch *)(uintptr_t)event.value;
-            task->operators[0]->rows_in += batch->count;
-            atomic_store_explicit(&task->metrics.rows_in, task->operators[0]->rows_in, memory_order_relaxed);
-            mark_dirty(task);
-            take_batch(task, number, channel, batch);
-            break;
-        }
-        case FL__EVENT_WATERMARK:
-            if (event.value > channel->watermark)
-                channel->watermark = event.value;
-            mark_dirty(task);
-            update_valve(task, number);
-            break;
-        case FL__EVENT_IDLE:
-            channel->is_idle = event.value != 0;
-            update_valve(task, number);
-            break;
-        case FL__EVENT_BARRIER:
-            break;
-        case FL__EVENT_END:
-            channel->is_ended = true;
-            /* its last watermark was FL_TIME_MAX, or it was idle: either way it holds nobody back */
-            channel->is_idle = false;
-            channel->watermark = FL_TIME_MAX;
-            update_valve(task, number);
-            if (++input->ended == input->channel_count && task->operators[0]->class->end_input && task->input_count > 1)
-                task->operators[0]->class->end_input(task->operators[0], number);
-            break;
+    case FL__EVENT_BATCH: {
+        fl__batch *batch = (fl__batch *)(uintptr_t)event.value;
+        task->operators[0]->rows_in += batch->count;
+        atomic_store_explicit(&task->metrics.rows_in, task->operators[0]->rows_in, memory_order_relaxed);
+        mark_dirty(task);
+        take_batch(task, number, channel, batch);
+        break;
+    }
+    case FL__EVENT_WATERMARK:
+        if (event.value > channel->watermark)
+            channel->watermark = event.value;
+        mark_dirty(task);
+        update_valve(task, number);
+        break;
+    case FL__EVENT_IDLE:
+        channel->is_idle = event.value != 0;
+        update_valve(task, number);
+        break;
+    case FL__EVENT_BARRIER: break;
+    case FL__EVENT_END:
+        channel->is_ended = true;
+        /* its last watermark was FL_TIME_MAX, or it was idle: either way it holds nobody back */
+        channel->is_idle = false;
+        channel->watermark = FL_TIME_MAX;
+        update_valve(task, number);
+        if (++input->ended == input->channel_count && task->operators[0]->class->end_input && task->input_count > 1)
+            task->operators[0]->class->end_input(task->operators[0], number);
+        break;
     }
 }
 
@@ -333,39 +332,36 @@ static fl__step go_on_ending(fl__task *task)
 {
     fl__operator *root = task->operators[0];
     switch (task->phase) {
-        case FL__RUNNING:
-            task->phase = FL__DRAINING;
-            mark_dirty(task);
-            if (!root->class->poll) {
-                if (task->watermark < FL_TIME_MAX) /* else it has come already, and no operator is told twice */
-                    fl__operator_deliver_watermark(root, FL_TIME_MAX);
-            } else {
-                fl__operator_emit_watermark(root, FL_TIME_MAX);
-            }
-            return FL__STEP_PROGRESS;
-        case FL__DRAINING:
-            task->phase = FL__FINISHING;
-            return FL__STEP_PROGRESS;
-        case FL__FINISHING:
-            while (task->finish_next < task->operator_count) {
-                fl__operator *op = task->operators[task->finish_next];
-                if (op->class->finish && op->class->finish(op) == FL_AGAIN)
-                    return FL__STEP_PROGRESS;
-                op->finished = true;
-                task->finish_next++;
-                fl__output_flush(&op->out);
-                for (size_t s = 0; s < op->side_count; s++)
-                    fl__output_flush(&op->side[s]);
-                if (task->failed || task->is_blocked)
-                    return FL__STEP_PROGRESS;
-            }
-            flush_all(task);
-            for (uint32_t w = 0; w < task->writer_count; w++)
-                fl__writer_event(&task->writers[w], (fl__event){.kind = FL__EVENT_END});
-            task->phase = FL__ENDED;
-            return FL__STEP_PROGRESS;
-        case FL__ENDED:
-            break;
+    case FL__RUNNING:
+        task->phase = FL__DRAINING;
+        mark_dirty(task);
+        if (!root->class->poll) {
+            if (task->watermark < FL_TIME_MAX) /* else it has come already, and no operator is told twice */
+                fl__operator_deliver_watermark(root, FL_TIME_MAX);
+        } else {
+            fl__operator_emit_watermark(root, FL_TIME_MAX);
+        }
+        return FL__STEP_PROGRESS;
+    case FL__DRAINING: task->phase = FL__FINISHING; return FL__STEP_PROGRESS;
+    case FL__FINISHING:
+        while (task->finish_next < task->operator_count) {
+            fl__operator *op = task->operators[task->finish_next];
+            if (op->class->finish && op->class->finish(op) == FL_AGAIN)
+                return FL__STEP_PROGRESS;
+            op->finished = true;
+            task->finish_next++;
+            fl__output_flush(&op->out);
+            for (size_t s = 0; s < op->side_count; s++)
+                fl__output_flush(&op->side[s]);
+            if (task->failed || task->is_blocked)
+                return FL__STEP_PROGRESS;
+        }
+        flush_all(task);
+        for (uint32_t w = 0; w < task->writer_count; w++)
+            fl__writer_event(&task->writers[w], (fl__event){ .kind = FL__EVENT_END });
+        task->phase = FL__ENDED;
+        return FL__STEP_PROGRESS;
+    case FL__ENDED: break;
     }
     return end(task, FL_OK);
 }

@@ -41,7 +41,7 @@ typedef struct fl__task_metrics {
 } fl__task_metrics;
 
 struct fl__task {
-    const char *name;      /* "Source: a -> Map (2/4)" */
+    const char *name; /* "Source: a -> Map (2/4)" */
     char *thread_name;
     int subtask, parallelism, max_parallelism, attempt;
     const fl__os *os;
@@ -56,30 +56,30 @@ struct fl__task {
     uint32_t next_input;
     fl__waker waker;
     _Atomic bool cancelled;
-    bool is_blocked;   /* some channel has an overdraft */
-    bool is_dirty;     /* rows may lie in open batches */
+    bool is_blocked; /* some channel has an overdraft */
+    bool is_dirty;   /* rows may lie in open batches */
     bool is_opened, is_done;
     bool failed;
     fl_error error;
-    fl_status ended_with; /* FL_OK, or error's */
-    uint32_t pending;  /* operators in the middle of something */
+    fl_status ended_with;     /* FL_OK, or error's */
+    uint32_t pending;         /* operators in the middle of something */
     fl__batch *pending_batch; /* root: process said FL_AGAIN */
     unsigned pending_input;
     fl__channel *pending_channel;
-    fl_time now;       /* processing time of this step */
-    fl_time watermark; /* combined */
-    bool is_idle_time; /* combined idleness */
-    fl_time next_timer; /* lowest of the operators' next_timer */
-    fl_time flush_at;  /* buffer timeout: when open batches must go */
-    int64_t record_bytes_max; /* a larger record fails the task; 0: no limit */
+    fl_time now;               /* processing time of this step */
+    fl_time watermark;         /* combined */
+    bool is_idle_time;         /* combined idleness */
+    fl_time next_timer;        /* lowest of the operators' next_timer */
+    fl_time flush_at;          /* buffer timeout: when open batches must go */
+    int64_t record_bytes_max;  /* a larger record fails the task; 0: no limit */
     int64_t buffer_timeout_ms; /* -1: never; 0: after each step */
     enum { FL__RUNNING, FL__DRAINING, FL__FINISHING, FL__ENDED } phase;
     uint32_t finish_next; /* FL__FINISHING: the next operator */
-    int wait_fd;       /* source: readable → wake; -1 none */
+    int wait_fd;          /* source: readable → wake; -1 none */
     fl_time wait_until;
     fl__task_metrics metrics;
     struct fl__accumulators *accumulators;
-    void *job;         /* who runs it */
+    void *job; /* who runs it */
 };
 
 /* Opens all operators (children first, then the users' open functions). On failure task->error is set. */

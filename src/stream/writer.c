@@ -4,8 +4,8 @@
 #include "stream/task.h"
 
 void fl__writer_init(fl__writer *writer, fl__task *task, const fl_type *type, uint32_t columns,
-                     fl_partitioning partitioning, const fl__key *key, fl__channel **channels, uint32_t channel_count,
-                     uint32_t max_parallelism, uint64_t seed)
+    fl_partitioning partitioning, const fl__key *key, fl__channel **channels, uint32_t channel_count,
+    uint32_t max_parallelism, uint64_t seed)
 {
     fl_assert(channel_count > 0);
     *writer = (fl__writer){
@@ -19,7 +19,8 @@ void fl__writer_init(fl__writer *writer, fl__task *task, const fl_type *type, ui
         .watermark = FL_TIME_MIN,
     };
     fl__layout_init(&writer->layout, type);
-    writer->next = (uint32_t)(writer->random % channel_count); /* Flink starts its round robin at a random channel too */
+    writer->next =
+        (uint32_t)(writer->random % channel_count); /* Flink starts its round robin at a random channel too */
     writer->lanes = fl__alloc_zero(task->memory, channel_count * sizeof *writer->lanes);
     for (uint32_t i = 0; i < channel_count; i++)
         writer->lanes[i].channel = channels[i];
@@ -69,7 +70,7 @@ static void send(fl__writer *writer, fl__lane *lane, fl__batch *batch)
 {
     writer->rows += batch->count;
     lane->channel->rows += batch->count;
-    fl__channel_push(lane->channel, (fl__event){.kind = FL__EVENT_BATCH, .value = (int64_t)(uintptr_t)batch});
+    fl__channel_push(lane->channel, (fl__event){ .kind = FL__EVENT_BATCH, .value = (int64_t)(uintptr_t)batch });
     if (FL_UNLIKELY(fl__channel_blocked(lane->channel)))
         writer->task->is_blocked = true;
 }
@@ -129,8 +130,8 @@ static inline bool all_short(const fl__layout *layout, const char *row)
 }
 
 /* Appends one row. size and flat are constants in the callers' loops. */
-static inline __attribute__((always_inline)) void lane_append(fl__writer *writer, fl__lane *lane, const char *row,
-                                                              size_t size, bool flat, uint64_t hash, int64_t timestamp)
+static inline __attribute__((always_inline)) void lane_append(
+    fl__writer *writer, fl__lane *lane, const char *row, size_t size, bool flat, uint64_t hash, int64_t timestamp)
 {
     if (FL_UNLIKELY(lane->cursor >= lane->limit)) {
         if (lane->batch)
@@ -158,8 +159,8 @@ static const uint64_t *hashes_of(fl__writer *writer, const fl__batch *batch)
         writer->hashes_capacity = batch->count > 4096 ? batch->count : 4096;
         writer->hashes = fl__alloc(memory, writer->hashes_capacity * sizeof *writer->hashes);
     }
-    fl__key_hash_rows(writer->key, fl__batch_rows(batch), batch->row_size, batch->count, writer->hashes,
-                      writer->key_scratch);
+    fl__key_hash_rows(
+        writer->key, fl__batch_rows(batch), batch->row_size, batch->count, writer->hashes, writer->key_scratch);
     return writer->hashes;
 }
 
@@ -187,8 +188,7 @@ enum { FEW_LANES = 16 };
  * column that the next row of the lane waits for. Returns how many rows it took: fewer than count when one has long
  * strings. size and flat are constants in the callers. */
 static inline __attribute__((always_inline)) uint32_t scatter_run(fl__writer *writer, const char *row,
-                                                                  const uint64_t *hashes, const int64_t *timestamps,
-                                                                  uint32_t count, size_t size, bool flat)
+    const uint64_t *hashes, const int64_t *timestamps, uint32_t count, size_t size, bool flat)
 {
     const uint16_t *lane_of_group = writer->lane_of_group;
     uint32_t max_parallelism = writer->max_parallelism, lane_count = writer->lane_count, i = 0;
@@ -216,15 +216,16 @@ static inline __attribute__((always_inline)) uint32_t scatter_run(fl__writer *wr
     return i;
 }
 
-static inline __attribute__((always_inline)) void scatter_hash(fl__writer *writer, const fl__batch *batch, size_t size,
-                                                               bool flat, const int64_t *timestamps)
+static inline __attribute__((always_inline)) void scatter_hash(
+    fl__writer *writer, const fl__batch *batch, size_t size, bool flat, const int64_t *timestamps)
 {
     const uint64_t *hashes = hashes_of(writer, batch);
     const char *row = fl__batch_rows(batch);
     const uint16_t *lane_of_group = writer->lane_of_group;
     uint32_t max_parallelism = writer->max_parallelism, n = batch->count, i = 0;
     uint32_t columns = FL__COLUMN_HASH | (timestamps ? FL__COLUMN_TIMESTAMP : 0);
-    bool in_runs = writer->lane_count <= FEW_LANES && writer->columns == columns && (flat || writer->layout.only_strings);
+    bool in_runs =
+        writer->lane_count <= FEW_LANES && writer->columns == columns && (flat || writer->layout.only_strings);
     while (i < n) {
         if (in_runs) {
             uint32_t room = room_in_all(writer, (uint32_t)size), count = n - i < room ? n - i : room, taken;
@@ -254,21 +255,11 @@ static void write_hash(fl__writer *writer, const fl__batch *batch, const int64_t
         return;
     }
     switch (batch->row_size) {
-        case 8:
-            scatter_hash(writer, batch, 8, true, timestamps);
-            break;
-        case 16:
-            scatter_hash(writer, batch, 16, true, timestamps);
-            break;
-        case 24:
-            scatter_hash(writer, batch, 24, true, timestamps);
-            break;
-        case 32:
-            scatter_hash(writer, batch, 32, true, timestamps);
-            break;
-        default:
-            scatter_hash(writer, batch, batch->row_size, true, timestamps);
-            break;
+    case 8: scatter_hash(writer, batch, 8, true, timestamps); break;
+    case 16: scatter_hash(writer, batch, 16, true, timestamps); break;
+    case 24: scatter_hash(writer, batch, 24, true, timestamps); break;
+    case 32: scatter_hash(writer, batch, 32, true, timestamps); break;
+    default: scatter_hash(writer, batch, batch->row_size, true, timestamps); break;
     }
 }
 
@@ -278,7 +269,7 @@ static uint32_t custom_lane(fl__writer *writer, const char *row)
     int lane = writer->partitioner(key, (int)writer->lane_count, writer->partitioner_context);
     if (lane < 0 || (uint32_t)lane >= writer->lane_count) {
         fl__task_fail(writer->task, FL_ERROR_USER, "the custom partitioner returned %d; it must return 0 to %u", lane,
-                      writer->lane_count - 1);
+            writer->lane_count - 1);
         return 0;
     }
     return (uint32_t)lane;
@@ -303,23 +294,18 @@ void fl__writer_write(fl__writer *writer, const fl__batch *batch)
         int64_t timestamp = timestamps ? timestamps[i] : FL_NO_TIMESTAMP;
         uint32_t lane = 0;
         switch (writer->partitioning) {
-            case FL_BROADCAST:
-                for (uint32_t l = 1; l < writer->lane_count; l++)
-                    lane_append(writer, &writer->lanes[l], row, batch->row_size, flat, 0, timestamp);
-                break;
-            case FL_REBALANCE:
-            case FL_RESCALE:
-                lane = writer->next;
-                writer->next = lane + 1 == writer->lane_count ? 0 : lane + 1;
-                break;
-            case FL_SHUFFLE:
-                lane = next_random(writer, writer->lane_count);
-                break;
-            case FL_CUSTOM:
-                lane = custom_lane(writer, row);
-                break;
-            default: /* forward: there is one lane; global: the first */
-                break;
+        case FL_BROADCAST:
+            for (uint32_t l = 1; l < writer->lane_count; l++)
+                lane_append(writer, &writer->lanes[l], row, batch->row_size, flat, 0, timestamp);
+            break;
+        case FL_REBALANCE:
+        case FL_RESCALE:
+            lane = writer->next;
+            writer->next = lane + 1 == writer->lane_count ? 0 : lane + 1;
+            break;
+        case FL_SHUFFLE: lane = next_random(writer, writer->lane_count); break;
+        case FL_CUSTOM: lane = custom_lane(writer, row); break;
+        default: /* forward: there is one lane; global: the first */ break;
         }
         lane_append(writer, &writer->lanes[lane], row, batch->row_size, flat, 0, timestamp);
     }
@@ -330,7 +316,7 @@ void fl__writer_give(fl__writer *writer, fl__batch *batch)
     fl_assert(writer->lane_count == 1);
     if (writer->partitioning == FL_HASH)
         fl__key_hash_rows(writer->key, fl__batch_rows(batch), batch->row_size, batch->count, fl__batch_hashes(batch),
-                          writer->key_scratch);
+            writer->key_scratch);
     else if (writer->partitioning == FL_CUSTOM)
         for (uint32_t i = 0; i < batch->count; i++)
             custom_lane(writer, fl__batch_row(batch, i));

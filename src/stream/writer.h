@@ -30,9 +30,9 @@ struct fl__writer {
     fl__lane *lanes;
     uint16_t *lane_of_group; /* hash: by key group */
     uint32_t max_parallelism;
-    uint32_t next;           /* rebalance, rescale: the next lane */
-    uint64_t random;         /* shuffle */
-    uint64_t *hashes;        /* scratch for a batch */
+    uint32_t next;    /* rebalance, rescale: the next lane */
+    uint64_t random;  /* shuffle */
+    uint64_t *hashes; /* scratch for a batch */
     uint32_t hashes_capacity;
     void *key_scratch;
     uint64_t rows;
@@ -41,8 +41,8 @@ struct fl__writer {
 
 /* channels: those that this subtask may write to (rescale: its group), in the order of the receiving subtasks. */
 void fl__writer_init(fl__writer *writer, fl__task *task, const fl_type *type, uint32_t columns,
-                     fl_partitioning partitioning, const fl__key *key, fl__channel **channels, uint32_t channel_count,
-                     uint32_t max_parallelism, uint64_t seed);
+    fl_partitioning partitioning, const fl__key *key, fl__channel **channels, uint32_t channel_count,
+    uint32_t max_parallelism, uint64_t seed);
 void fl__writer_release(fl__writer *writer);
 /* Copies the rows of a batch into the lanes; full lanes are sent. */
 void fl__writer_write(fl__writer *writer, const fl__batch *batch);
