@@ -38,7 +38,8 @@ step_tidy() {
 step_cppcheck() {
     mkdir -p "$build/lint/cppcheck"
     cppcheck --enable=warning,performance,portability --error-exitcode=1 --inline-suppr --quiet -j2 --std=c11 \
-        --library=posix,gnu --cppcheck-build-dir="$build/lint/cppcheck" --suppress=missingIncludeSystem --suppress=readdirCalled \
+        --library=posix,gnu --cppcheck-build-dir="$build/lint/cppcheck" \
+        --suppress=missingIncludeSystem --suppress=readdirCalled \
         -Iinclude -Isrc src examples bench
 }
 

@@ -11,8 +11,8 @@ extern "C" {
 typedef struct fl_env fl_env;
 
 /* A job's entry. FL_JOB(word_count) { … return fl_execute(env, "Word count"); } defines int word_count(fl_env *env) and
- * registers it, so that `flinc run` finds it (-c NAME when a file has several). The entry may run more than once (client,
- * every worker): it must depend on its arguments and configuration only. */
+ * registers it, so that `flinc run` finds it (-c NAME when a file has several). The entry may run more than once
+ * (client, every worker): it must depend on its arguments and configuration only. */
 typedef int (*fl_job_fn)(fl_env *env);
 typedef struct fl_job_entry {
     const char *name;
@@ -36,8 +36,8 @@ void fl__job_register(fl_job_entry *entry);
  * -D key=value. */
 int fl_main(int argc, char **argv);
 
-/* An environment of one's own, without fl_main. argv[0], the program's name, is skipped; (0, NULL): no arguments. Free it
- * with fl_env_free. */
+/* An environment of one's own, without fl_main. argv[0], the program's name, is skipped; (0, NULL): no arguments. Free
+ * it with fl_env_free. */
 fl_env *fl_env_new(int argc, char **argv);
 void fl_env_free(fl_env *env);
 
@@ -55,13 +55,13 @@ void fl__set_parallelism(fl_env *env, int n, fl_where where);
 /* Number of key groups; 1 … 32768, at least the parallelism. Default: from the parallelism, as in Flink, ≥ 128. */
 void fl__set_max_parallelism(fl_env *env, int n, fl_where where);
 #define fl_set_max_parallelism(env, n) fl__set_max_parallelism((env), (n), FL_HERE)
-/* How long a batch that is not full may wait, ms; 0: every record goes at once; -1: only full batches. Default 100, but a
- * task without input flushes at once. */
+/* How long a batch that is not full may wait, ms; 0: every record goes at once; -1: only full batches. Default 100, but
+ * a task without input flushes at once. */
 void fl_set_buffer_timeout(fl_env *env, int64_t ms);
 
-/* Job arguments as in Flink's ParameterTool: --name value, -name value, --name=value; a name followed by another name is
- * a flag. The default is returned when the argument is missing; one that is no number sticks as an error. So does one
- * that the program has not asked for when it comes to fl_execute: ask for all before. */
+/* Job arguments as in Flink's ParameterTool: --name value, -name value, --name=value; a name followed by another name
+ * is a flag. The default is returned when the argument is missing; one that is no number sticks as an error. So does
+ * one that the program has not asked for when it comes to fl_execute: ask for all before. */
 const char *fl_param(fl_env *env, const char *name, const char *default_value);
 int64_t fl_param_int(fl_env *env, const char *name, int64_t default_value);
 double fl_param_double(fl_env *env, const char *name, double default_value);

@@ -23,7 +23,8 @@ extern "C" {
 typedef struct fl_context fl_context;
 typedef struct fl_collector fl_collector;
 
-/* map, flat_map, process, co_map …, source functions, window functions (in: const fl_elements *), sinks (out is NULL) */
+/* map, flat_map, process, co_map …, source functions, window functions (in: const fl_elements *), sinks (out is NULL)
+ */
 typedef void (*fl_function)(const void *in, fl_collector *out, fl_context *ctx);
 /* filter: keep the record? */
 typedef bool (*fl_filter_fn)(const void *in, fl_context *ctx);
@@ -52,8 +53,8 @@ struct fl_collector {
 void fl__collect_slow(fl_collector *out, const void *row, size_t size);
 
 /* Copies a row. One of constant size goes by words, all read before the first is written: a row that was just made then
- * passes in registers. As one wide load it would wait for the narrow stores before it to reach the cache (a failed store
- * forwarding, 4 ns). */
+ * passes in registers. As one wide load it would wait for the narrow stores before it to reach the cache (a failed
+ * store forwarding, 4 ns). */
 static inline __attribute__((always_inline)) void fl__row_copy(char *to, const void *row, size_t size)
 {
     if (__builtin_constant_p(size) && size % 8 == 0 && size <= 64) {
@@ -80,8 +81,8 @@ static inline __attribute__((always_inline)) void fl__collect(fl_collector *out,
 }
 
 /* Emits a copy of *row, with the timestamp of the record being processed. What row points to (strings, arrays) is
- * copied too. row has the stream's declared type; another size fails the task. Variadic so that a compound literal needs
- * no extra parentheses: fl_collect(out, &(WordCount){word, 1}). */
+ * copied too. row has the stream's declared type; another size fails the task. Variadic so that a compound literal
+ * needs no extra parentheses: fl_collect(out, &(WordCount){word, 1}). */
 #define fl_collect(out, ...) fl__collect((out), (__VA_ARGS__), sizeof *(__VA_ARGS__))
 
 /* The same for a row behind a void pointer, e.g. the input passed on: fl_collect_row(out, in). */
@@ -102,7 +103,8 @@ static inline void fl_collect_row(fl_collector *out, const void *row)
 /* Source functions: no record with a timestamp ≤ watermark will follow; FL_TIME_MAX ends event time. Rows collected
  * before go out before it. Later watermarks that are not higher are ignored. */
 void fl_emit_watermark(fl_collector *out, fl_time watermark);
-/* Source functions: nothing will come for a while (until the next record); downstream ignores this input's watermark. */
+/* Source functions: nothing will come for a while (until the next record); downstream ignores this input's watermark.
+ */
 void fl_mark_idle(fl_collector *out);
 
 /* ---- context ---- */
@@ -180,8 +182,8 @@ bool fl_running(const fl_context *ctx);
 
 /* ---- side outputs ---- */
 
-/* A named, typed second output: FL_OUTPUT_TAG(late_hits, Hit); at file scope. Emit with fl_output(ctx, late_hits, &hit),
- * read with fl_side_output(stream, late_hits). */
+/* A named, typed second output: FL_OUTPUT_TAG(late_hits, Hit); at file scope. Emit with fl_output(ctx, late_hits,
+ * &hit), read with fl_side_output(stream, late_hits). */
 typedef struct fl_tag {
     const char *name;
     const fl_type *type;

@@ -9,8 +9,8 @@
  * engine copies what has variable length into the state's own heap and frees what it replaced. Pointers got from state
  * are valid during the call.
  *
- * All calls work on the current key; outside a keyed function they fail the task. A state that was not listed in .states
- * fails the task with its name. */
+ * All calls work on the current key; outside a keyed function they fail the task. A state that was not listed in
+ * .states fails the task with its name. */
 #ifndef FLINC_STATE_H
 #define FLINC_STATE_H
 
@@ -105,7 +105,8 @@ void fl__map_put(fl_context *ctx, fl_state *state, const void *key, size_t key_s
 bool fl__map_remove(fl_context *ctx, fl_state *state, const void *key, size_t key_size);
 size_t fl__map_count(fl_context *ctx, fl_state *state);
 bool fl__map_next(fl_context *ctx, fl_state *state, size_t *cursor, const void **key, void **value);
-/* The value of this map key, to read and change, or NULL; key: a pointer to a K. Valid until an entry is put or removed. */
+/* The value of this map key, to read and change, or NULL; key: a pointer to a K. Valid until an entry is put or
+ * removed. */
 #define fl_map_get(ctx, object, key)                                                                                   \
     ((__typeof__(&(object).of[0]))fl__map_get((ctx), &(object).state, (key), sizeof *(key)))
 #define fl_map_contains(ctx, object, key) (fl__map_get((ctx), &(object).state, (key), sizeof *(key)) != NULL)

@@ -2,7 +2,8 @@
  *
  * A stream is a handle in the graph being built; the environment owns it. Each call takes its options as designated
  * initialisers at the end: fl_map(s, f, Out, .name = "clean", .parallelism = 4, .arg = &config). Errors stick to the
- * environment with the line of the call and come out of fl_execute; a call on a stream of a failed graph is harmless. */
+ * environment with the line of the call and come out of fl_execute; a call on a stream of a failed graph is harmless.
+ */
 #ifndef FLINC_STREAM_H
 #define FLINC_STREAM_H
 
@@ -64,7 +65,8 @@ fl_stream *fl__process(fl_stream *in, fl_function f, const fl_type *out, const f
 fl_stream *fl__key_by(fl_stream *in, fl_where where, const char *const *names, size_t count);
 fl_stream *fl__key_by_index(fl_stream *in, fl_where where, const int *indexes, size_t count);
 fl_stream *fl__key_by_function(fl_stream *in, fl_key_fn selector, const fl_type *key, const fl_options *options);
-/* By fields: fl_key_by(words, "word"), several, "home.city" for nested rows. The key is the field, or a tuple of them. */
+/* By fields: fl_key_by(words, "word"), several, "home.city" for nested rows. The key is the field, or a tuple of them.
+ */
 #define fl_key_by(in, ...)                                                                                             \
     fl__key_by((in), FL_HERE, (const char *const[]){ __VA_ARGS__ },                                                    \
         sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(const char *))
@@ -141,7 +143,8 @@ fl_stream *fl__union(fl_where where, fl_stream *const *streams, size_t count);
     fl__union(FL_HERE, (fl_stream *const[]){ __VA_ARGS__ },                                                            \
         sizeof((fl_stream *const[]){ __VA_ARGS__ }) / sizeof(fl_stream *))
 fl_stream *fl__connect(fl_stream *first, fl_stream *second, fl_where where);
-/* Two streams, perhaps of two types, into one two-input operator. Both keyed by the same key type: it shares their state. */
+/* Two streams, perhaps of two types, into one two-input operator. Both keyed by the same key type: it shares their
+ * state. */
 #define fl_connect(first, second) fl__connect((first), (second), FL_HERE)
 fl_stream *fl__co_map(fl_stream *in, fl_function f1, fl_function f2, const fl_type *out, const fl_options *options);
 fl_stream *fl__co_flat_map(
@@ -173,8 +176,8 @@ fl_watermark_strategy fl_no_watermarks(void);
 /* on_event looks at each record and may fl_emit_watermark(out, …). */
 fl_watermark_strategy fl_punctuated_watermarks(
     void (*on_event)(const void *in, fl_time timestamp, fl_collector *out, fl_context *ctx));
-/* on_event (may be NULL) sees each record, on_periodic gives the watermark every auto-interval (FL_TIME_MIN: none). State
- * in .instance_size / fl_self. */
+/* on_event (may be NULL) sees each record, on_periodic gives the watermark every auto-interval (FL_TIME_MIN: none).
+ * State in .instance_size / fl_self. */
 fl_watermark_strategy fl_custom_watermarks(
     void (*on_event)(const void *in, fl_time timestamp, fl_collector *out, fl_context *ctx),
     fl_time (*on_periodic)(fl_context *ctx));
@@ -185,7 +188,8 @@ typedef struct fl_watermark_options {
     fl_duration idle_after;             /* without records for so long the input counts as idle; 0: never */
 } fl_watermark_options;
 fl_stream *fl__watermarks(fl_stream *in, fl_watermark_strategy strategy, const fl_watermark_options *options);
-/* Assigns timestamps and watermarks: fl_watermarks(hits, fl_bounded_out_of_orderness(fl_seconds(2)), .timestamp = "at") */
+/* Assigns timestamps and watermarks: fl_watermarks(hits, fl_bounded_out_of_orderness(fl_seconds(2)), .timestamp = "at")
+ */
 #define fl_watermarks(in, strategy, ...)                                                                               \
     fl__watermarks((in), (strategy), &(const fl_watermark_options){ .where = FL_HERE, ##__VA_ARGS__ })
 

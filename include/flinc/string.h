@@ -51,7 +51,8 @@ static inline const char *fl_string_data(const fl_string *s)
  * may be NULL when length is 0. */
 static inline fl_string fl_string_of(const char *data, size_t length)
 {
-    /* Loads of fixed size that overlap, instead of a call of memcpy: low is the prefix, high the rest or the pointer. */
+    /* Loads of fixed size that overlap, instead of a call of memcpy: low is the prefix, high the rest or the pointer.
+     */
     uint32_t low = 0, tail;
     uint64_t high = 0;
     if (length > FL_STRING_INLINE) {

@@ -1,5 +1,5 @@
-/* Testing programs: rows put in and taken out of a whole job, a harness for one operator, runs that can be repeated step
- * by step. Part of libflinc; include it besides flinc.h.
+/* Testing programs: rows put in and taken out of a whole job, a harness for one operator, runs that can be repeated
+ * step by step. Part of libflinc; include it besides flinc.h.
  *
  *     fl_env *env = fl_env_new(0, NULL);
  *     fl_test_replace_source(env, "Socket Stream", fl_string, lines, 2);
@@ -29,9 +29,9 @@ typedef struct fl_test_source_options {
 
 void fl__test_replace_source(fl_env *env, const char *name, const fl_type *type, const void *rows, size_t count,
     const fl_test_source_options *options);
-/* Before the program builds its graph: the source of this uid or name gives these rows (copied now) and ends. Everything
- * else of it stays: name, parallelism (row i comes from subtask i mod parallelism), what follows. Its own function never
- * runs. fl_execute fails when the program has no such source, or one of other rows.
+/* Before the program builds its graph: the source of this uid or name gives these rows (copied now) and ends.
+ * Everything else of it stays: name, parallelism (row i comes from subtask i mod parallelism), what follows. Its own
+ * function never runs. fl_execute fails when the program has no such source, or one of other rows.
  * fl_test_replace_source(env, "rides", Ride, rows, 3, .timestamps = times) */
 #define fl_test_replace_source(env, name, T, rows, count, ...)                                                         \
     fl__test_replace_source((env), (name), FL_TYPE(T), (const T *)(rows), (count), FL__TEST_SOURCE(__VA_ARGS__))
@@ -60,8 +60,8 @@ const void *fl_test_get(const fl_test_rows *rows, size_t *count);
 fl_time fl_test_timestamp(const fl_test_rows *rows, size_t i);
 /* Subtask of the sink that the i-th row came to, from 0. */
 int fl_test_subtask(const fl_test_rows *rows, size_t i);
-/* Puts the rows into the order of fl_compare, with their timestamps and subtasks: between parallel subtasks the order of
- * arrival says nothing. */
+/* Puts the rows into the order of fl_compare, with their timestamps and subtasks: between parallel subtasks the order
+ * of arrival says nothing. */
 void fl_test_sort(fl_test_rows *rows);
 
 typedef enum fl_test_order { FL_TEST_IN_ORDER, FL_TEST_ANY_ORDER } fl_test_order;
@@ -99,8 +99,8 @@ uint64_t fl_test_trace(const fl_env *env);
  *     fl_harness_watermark(h, 5000);
  *     const Alert *alerts = fl_harness_rows(h, &count);
  *
- * Each push goes through the whole piece before it returns. Parallelism is 1. When something fails, fl_harness_error says
- * what, and further calls do nothing. */
+ * Each push goes through the whole piece before it returns. Parallelism is 1. When something fails, fl_harness_error
+ * says what, and further calls do nothing. */
 typedef struct fl_harness fl_harness;
 typedef fl_stream *(*fl_harness_build)(fl_stream *first, fl_stream *second, void *arg);
 
@@ -150,7 +150,8 @@ typedef struct fl_harness_event {
 /* The next thing that came out and was not read yet, in order; false when there is none. Watermarks and idleness are
  * those of the main output. */
 bool fl_harness_next(fl_harness *h, fl_harness_event *event);
-/* All records that came out of the main output so far, one after the other; valid until the next push or other input. */
+/* All records that came out of the main output so far, one after the other; valid until the next push or other input.
+ */
 const void *fl_harness_rows(const fl_harness *h, size_t *count);
 const void *fl__harness_side_rows(const fl_harness *h, const fl_tag *tag, size_t *count);
 #define fl_harness_side_rows(h, tag_object, count) fl__harness_side_rows((h), &(tag_object).tag, (count))

@@ -1,5 +1,5 @@
-/* Windows: a keyed stream cut into finite pieces. fl_window(keyed, fl_tumbling_event_time(fl_seconds(5))) is then given to
- * fl_sum … fl_reduce, fl_aggregate, fl_window_apply, fl_window_process. */
+/* Windows: a keyed stream cut into finite pieces. fl_window(keyed, fl_tumbling_event_time(fl_seconds(5))) is then given
+ * to fl_sum … fl_reduce, fl_aggregate, fl_window_apply, fl_window_process. */
 #ifndef FLINC_WINDOW_H
 #define FLINC_WINDOW_H
 

@@ -63,7 +63,8 @@ typedef struct fl__observer {
 /* Sets what is set in config, as the command line does before the program has its say. */
 void fl__env_configure(fl_env *env, const struct fl__config *config);
 
-/* The rest of a spec is filled in from the options: name, uid, arg, instance size, open, close, states, on_timer, where. */
+/* The rest of a spec is filled in from the options: name, uid, arg, instance size, open, close, states, on_timer,
+ * where. */
 typedef struct fl__new_operator {
     const fl__operator_class *class;
     const fl_type *out;        /* NULL: a sink */

@@ -194,9 +194,9 @@ bool fl__stream_is_wrong_kind(fl_stream *in, const char *what, fl_where where)
 {
     const char *cure = NULL;
     if (in->kind == FL__STREAM_WINDOWED)
-        cure =
-            "a windowed stream must be followed by an aggregation or a window function (fl_sum, fl_reduce, fl_aggregate, "
-            "fl_window_apply, fl_window_process)";
+        cure = "a windowed stream must be followed by an aggregation or a window function (fl_sum, fl_reduce, "
+               "fl_aggregate, "
+               "fl_window_apply, fl_window_process)";
     else if (in->kind == FL__STREAM_CONNECTED)
         cure = "connected streams must be followed by fl_co_map, fl_co_flat_map or fl_co_process";
     else if (in->kind == FL__STREAM_SINK)

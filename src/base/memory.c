@@ -165,8 +165,8 @@ char *fl__arena_printf(fl__arena *arena, const char *format, ...)
 
 /* ---- heap: 16-byte size classes cut from slabs; a freed cell holds the next free one ---- */
 
-/* Slabs double from the first, which has room for a cell of the largest class, up to the largest: a window's table with a
- * key or two has a heap of its own, and there may be a hundred thousand of them. */
+/* Slabs double from the first, which has room for a cell of the largest class, up to the largest: a window's table with
+ * a key or two has a heap of its own, and there may be a hundred thousand of them. */
 enum {
     HEAP_CLASS_BYTES = 16,
     HEAP_CLASSES = 64,

@@ -28,8 +28,8 @@ static inline int64_t fl__memory_used(fl__memory *memory)
 /* Is this account or one above it past its limit? */
 bool fl__memory_over(fl__memory *memory);
 
-/* size bytes (0 gives a unique pointer), aligned to 16 (alloc) or to align (a power of two). Never NULL. The account may
- * be NULL: the process' own. Free with the same size and account. Any thread. */
+/* size bytes (0 gives a unique pointer), aligned to 16 (alloc) or to align (a power of two). Never NULL. The account
+ * may be NULL: the process' own. Free with the same size and account. Any thread. */
 void *fl__alloc(fl__memory *memory, size_t size);
 void *fl__alloc_zero(fl__memory *memory, size_t size);
 void *fl__alloc_aligned(fl__memory *memory, size_t align, size_t size);

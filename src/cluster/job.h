@@ -1,5 +1,6 @@
 /* A job in this process: the execution graph as tasks and channels, made from a chained graph, and the two ways to run
- * them: a thread per task (embedded), or one thread that steps all of them in an order drawn from a seed (simulated). */
+ * them: a thread per task (embedded), or one thread that steps all of them in an order drawn from a seed (simulated).
+ */
 #ifndef FL_CLUSTER_JOB_H
 #define FL_CLUSTER_JOB_H
 

@@ -1,5 +1,6 @@
 /* From program to plan: the stream graph (a node per operator, as the program wrote it), the job graph (nodes chained
- * into vertices), the execution graph (a vertex per parallelism). Immutable once built; running state lives in tasks. */
+ * into vertices), the execution graph (a vertex per parallelism). Immutable once built; running state lives in tasks.
+ */
 #ifndef FL_GRAPH_GRAPH_H
 #define FL_GRAPH_GRAPH_H
 

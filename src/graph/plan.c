@@ -55,7 +55,7 @@ char *fl__graph_json(const fl__graph *graph, const char *job_name)
  *   Word count: 2 vertices, 3 tasks
  *   [1] Source: Socket Stream -> Flat Map   ×1
  *        └─HASH(word)→
- *   [2] Keyed Aggregation -> Sink: Print     ×2                                                                        */
+ *   [2] Keyed Aggregation -> Sink: Print     ×2 */
 char *fl__graph_text(const fl__graph *graph, const char *job_name)
 {
     char *text = NULL;

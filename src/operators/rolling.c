@@ -1,8 +1,8 @@
 /* Rolling aggregation of a keyed stream: sum, min, max, min_by, max_by, reduce and fold. One table entry per key holds
  * the result so far; each record changes it and emits it.
  *
- * An entry is [key | value], or the row alone when the key is a field of it that never changes: then the row's own field
- * serves as the key, which keeps a keyed sum of (int64, int64) at 16 bytes per entry. */
+ * An entry is [key | value], or the row alone when the key is a field of it that never changes: then the row's own
+ * field serves as the key, which keeps a keyed sum of (int64, int64) at 16 bytes per entry. */
 #include "operators/record.h"
 
 #include "base/error.h"

@@ -518,7 +518,8 @@ static fl_status on_timers(fl__operator *op, fl_time now)
 
 /* Sliding windows: is a table per pane, combined when a window fires, cheaper than adding each record to each of its
  * windows? A record costs one probe instead of size/slide; a window then one merge per pane and key instead of none.
- * Paired panes are at most 2·size/slide + 1, so that combining pays whenever a key has more than a record or two a pane. */
+ * Paired panes are at most 2·size/slide + 1, so that combining pays whenever a key has more than a record or two a
+ * pane. */
 static bool shall_combine(const fl__window_config *config, const fl_aggregate_fn *aggregate)
 {
     if (config->never_combine)

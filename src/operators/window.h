@@ -1,7 +1,7 @@
 /* Window operators: what the API says to them. See docs/design/windows.md.
  *
- * A windowed stream carries a fl__window_spec (the assigner and what happens to late records); the operator behind it is
- * made with a fl__window_config: the spec and what the window keeps and gives per key. All kinds are one class. */
+ * A windowed stream carries a fl__window_spec (the assigner and what happens to late records); the operator behind it
+ * is made with a fl__window_config: the spec and what the window keeps and gives per key. All kinds are one class. */
 #ifndef FL_OPERATORS_WINDOW_H
 #define FL_OPERATORS_WINDOW_H
 

@@ -38,8 +38,8 @@ typedef struct fl__window_function {
     void (*open)(fl__window_operator *w);
     /* Adds rows [from, to) of the batch to the pane. */
     void (*add)(fl__window_operator *w, fl__window_pane *pane, const fl__batch *batch, uint32_t from, uint32_t to);
-    /* Combines the other pane's entry of the same key into entry, which is a shallow copy of the earlier pane's: what it
-     * points to is borrowed. Only called when can_combine. */
+    /* Combines the other pane's entry of the same key into entry, which is a shallow copy of the earlier pane's: what
+     * it points to is borrowed. Only called when can_combine. */
     void (*combine)(fl__window_operator *w, char *entry, const char *other);
     /* Emits the entry's result for the window at hand. */
     void (*emit)(fl__window_operator *w, const char *entry);

@@ -1,5 +1,5 @@
-/* A machine whose clock stands still until somebody moves it: time and randomness of simulated runs and of test harnesses.
- * Files are the real ones. */
+/* A machine whose clock stands still until somebody moves it: time and randomness of simulated runs and of test
+ * harnesses. Files are the real ones. */
 #ifndef FL_OS_VIRTUAL_H
 #define FL_OS_VIRTUAL_H
 

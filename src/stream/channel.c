@@ -87,8 +87,8 @@ bool fl__channel_drain(fl__channel *channel)
         fl__waker_wake(channel->consumer);
     if (!fl__channel_blocked(channel))
         return true;
-    /* The store is sequentially consistent with the consumer's load of the flag after its store of tail (in pop): either
-     * it sees the flag and wakes us, or the check below sees its new tail. */
+    /* The store is sequentially consistent with the consumer's load of the flag after its store of tail (in pop):
+     * either it sees the flag and wakes us, or the check below sees its new tail. */
     atomic_store(&channel->producer_waits, 1);
     uint32_t head = atomic_load_explicit(&channel->head, memory_order_relaxed);
     channel->tail_seen = atomic_load(&channel->tail);

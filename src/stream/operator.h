@@ -8,10 +8,11 @@
  * All calls come from the task's thread. Records and watermarks reach an operator in stream order: everything collected
  * before a watermark is processed by the children before they see it.
  *
- * Output: an operator writes rows into its open batch (fl_collect on op->out.collector). A full batch goes to all targets
- * of the output: chained children process it at once (the batch is reused after), writers scatter it over channels.
- * fl__output_blocked says whether a channel of the task has no credit: an operator with large fan-out should then return
- * FL_AGAIN where it may and will be called again with the same arguments; others just go on, into the overdraft.
+ * Output: an operator writes rows into its open batch (fl_collect on op->out.collector). A full batch goes to all
+ * targets of the output: chained children process it at once (the batch is reused after), writers scatter it over
+ * channels. fl__output_blocked says whether a channel of the task has no credit: an operator with large fan-out should
+ * then return FL_AGAIN where it may and will be called again with the same arguments; others just go on, into the
+ * overdraft.
  *
  * Invariants: O1 a batch given to process is not changed and not kept after the call (copy what is needed; at the root
  * after FL_AGAIN the same batch comes again). O2 watermarks never fall. O3 after finish nothing is collected. */
@@ -39,8 +40,8 @@ struct fl__operator_class {
     bool sets_timestamps; /* what it emits has timestamps even when its input has none */
     /* Once, before anything else; outputs are ready, the user's open was not called yet. NULL: nothing to do. */
     fl_status (*open)(fl__operator *op, fl_error *error);
-    /* A batch of input (0, or 1 for the second input of a two-input operator). FL_OK; FL_AGAIN only at a task's root: the
-     * output is blocked, call again with the same batch. Failures by fl__operator_fail. */
+    /* A batch of input (0, or 1 for the second input of a two-input operator). FL_OK; FL_AGAIN only at a task's root:
+     * the output is blocked, call again with the same batch. Failures by fl__operator_fail. */
     fl_status (*process)(fl__operator *op, unsigned input, const fl__batch *batch);
     /* Source: collect some rows. FL_OK more at once, FL_AGAIN nothing now, FL_DONE the end. */
     fl_status (*poll)(fl__operator *op);
@@ -172,8 +173,8 @@ fl__output *fl__operator_side(fl__operator *op, const fl_tag *tag);
 fl_time fl__operator_now(const fl__operator *op);
 /* Sets op->next_timer and tells the task. */
 void fl__operator_set_timer(fl__operator *op, fl_time time);
-/* Sources: the task's waker, for other threads; and when to be polled again after FL_AGAIN besides (fd readable, -1 none;
- * time on the processing-time clock, FL_TIME_MAX none). Both hold until set anew. */
+/* Sources: the task's waker, for other threads; and when to be polled again after FL_AGAIN besides (fd readable, -1
+ * none; time on the processing-time clock, FL_TIME_MAX none). Both hold until set anew. */
 struct fl__waker *fl__operator_waker(fl__operator *op);
 void fl__operator_wait_fd(fl__operator *op, int fd);
 void fl__operator_wait_until(fl__operator *op, fl_time time);

@@ -122,8 +122,8 @@ static void mark_dirty(fl__task *task)
 
 /* ---- watermarks and idleness of the gates (Flink's StatusWatermarkValve) ---- */
 
-/* A channel counts while it is active and has caught up with what was already emitted: one that comes back from idleness
- * behind the watermark must not hold it, and must not make it fall. */
+/* A channel counts while it is active and has caught up with what was already emitted: one that comes back from
+ * idleness behind the watermark must not hold it, and must not make it fall. */
 static bool channel_counts(const fl__input *input, const fl__channel *channel)
 {
     return !channel->is_idle && channel->watermark >= input->watermark;

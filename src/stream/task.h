@@ -8,7 +8,8 @@
  * buffer timeout; one event of a gate, or one poll of the source; when nothing came, flush what is open; then idle.
  *
  * Invariants: T1 all of a task is touched by its thread only, but for `cancelled` and the waker. T2 no input is taken
- * while the overdraft is not empty or an operator is in the middle of something. T3 watermarks of the task never fall. */
+ * while the overdraft is not empty or an operator is in the middle of something. T3 watermarks of the task never fall.
+ */
 #ifndef FL_STREAM_TASK_H
 #define FL_STREAM_TASK_H
 

@@ -1,8 +1,8 @@
 /* A writer: one outgoing edge of a task; scatters rows over the channels of the receiving subtasks.
  *
- * Each channel has an open batch (a lane). A row is copied once, with its timestamp and, on keyed edges, the hash of its
- * key, which is computed here and nowhere else. With a single channel the operator's own batch is handed over instead of
- * copied (fl__writer_give). */
+ * Each channel has an open batch (a lane). A row is copied once, with its timestamp and, on keyed edges, the hash of
+ * its key, which is computed here and nowhere else. With a single channel the operator's own batch is handed over
+ * instead of copied (fl__writer_give). */
 #ifndef FL_STREAM_WRITER_H
 #define FL_STREAM_WRITER_H
 

@@ -1,5 +1,5 @@
-/* The operator harness: a small job of [input source(s)] → what the test builds → [capture sinks], all of whose tasks are
- * stepped by the calling thread until nobody can go on, after each thing pushed. */
+/* The operator harness: a small job of [input source(s)] → what the test builds → [capture sinks], all of whose tasks
+ * are stepped by the calling thread until nobody can go on, after each thing pushed. */
 #include "flinc/testing.h"
 
 #include "cluster/job.h"

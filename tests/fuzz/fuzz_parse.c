@@ -1,5 +1,5 @@
-/* Any text to the parsers of numbers and times, and to what cuts strings. What parses must print, and parse again to the
- * same value. */
+/* Any text to the parsers of numbers and times, and to what cuts strings. What parses must print, and parse again to
+ * the same value. */
 #include <stdlib.h>
 
 #include "flinc/type.h"

@@ -1,6 +1,6 @@
-/* Windows against a naive reference: random streams with random out-of-orderness, lateness and watermarks, through every
- * kind of content, with panes combined and with a table per window. The reference keeps all records of each window and
- * key in a list and follows Flink's WindowOperator step by step.
+/* Windows against a naive reference: random streams with random out-of-orderness, lateness and watermarks, through
+ * every kind of content, with panes combined and with a table per window. The reference keeps all records of each
+ * window and key in a list and follows Flink's WindowOperator step by step.
  *
  * A failure prints its seed; SEED=n runs that one alone and says what it is, SEEDS=n that many. */
 #include <setjmp.h>

@@ -1,5 +1,5 @@
-/* Bugs put in on purpose: the linker sends some of the engine's calls through here (--wrap), where a fault that is set does
- * them wrong. Each stands for a class of mistakes; `simulate FAULT=n` must find it. */
+/* Bugs put in on purpose: the linker sends some of the engine's calls through here (--wrap), where a fault that is set
+ * does them wrong. Each stands for a class of mistakes; `simulate FAULT=n` must find it. */
 #include "pipeline.h"
 
 #include "stream/channel.h"

@@ -77,8 +77,8 @@ static void draw_script(plan *p, node *n, int subtask, int key_count, bool late)
         if (idles && draw(p, 15) == 0)
             add_action(n, subtask, (action){ .kind = ACTION_IDLE });
     }
-    /* Idle to the end. Behind it timers may be waiting while other subtasks, which time went on for, are ahead of them: what
-     * they fire in the end is late for those that follow, as in Flink. */
+    /* Idle to the end. Behind it timers may be waiting while other subtasks, which time went on for, are ahead of them:
+     * what they fire in the end is late for those that follow, as in Flink. */
     if (!n->timely && draw(p, 6) == 0) {
         add_action(n, subtask, (action){ .kind = ACTION_IDLE });
         add_action(n, subtask, (action){ .kind = ACTION_PAUSE, .value = 500 });

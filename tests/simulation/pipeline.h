@@ -1,16 +1,14 @@
 /* Random pipelines: a plan drawn from a seed, what must come out of it (worked out naively, while it is drawn), and the
  * same plan built through the public API.
  *
- * Every record is an Item whose name, small and text follow from its key and id, so that a damaged string shows wherever it
- * arises. What a plan promises is known stream by stream:
+ * Every record is an Item whose name, small and text follow from its key and id, so that a damaged string shows
+ * wherever it arises. What a plan promises is known stream by stream:
  *
- *   keyed_order  the records of a key lie in one subtask, in the order of the reference: operators that depend on order may
- *                follow
- *   timed        all records have timestamps
- *   timely       no record is behind a watermark that went before it: nothing may be late
- *   in_band      one subtask, one channel: records and watermarks come exactly in the order of the reference, so that even
- *                what is late is known
- *   final_only   a rolling result without an order: only its number and each key's last value are known */
+ *   keyed_order  the records of a key lie in one subtask, in the order of the reference: operators that depend on order
+ * may follow timed        all records have timestamps timely       no record is behind a watermark that went before it:
+ * nothing may be late in_band      one subtask, one channel: records and watermarks come exactly in the order of the
+ * reference, so that even what is late is known final_only   a rolling result without an order: only its number and
+ * each key's last value are known */
 #ifndef SIMULATION_PIPELINE_H
 #define SIMULATION_PIPELINE_H
 

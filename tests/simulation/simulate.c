@@ -1,8 +1,8 @@
 /* usage: simulate [SEEDS=n] [FROM=n] [SEED=n] [FAULT=n|all]
  *
- * Runs random pipelines, each under several schedules of the simulated executor, and compares what comes out with a naive
- * reference. SEEDS=1000 FROM=0 by default; SEED=n runs one, with its plan and a trace of its steps. FAULT: with a bug put in
- * on purpose, which some seed must find (exit status 0 when it does). Ends with `N passed, N failed`. */
+ * Runs random pipelines, each under several schedules of the simulated executor, and compares what comes out with a
+ * naive reference. SEEDS=1000 FROM=0 by default; SEED=n runs one, with its plan and a trace of its steps. FAULT: with a
+ * bug put in on purpose, which some seed must find (exit status 0 when it does). Ends with `N passed, N failed`. */
 #include "pipeline.h"
 
 #include "cluster/job.h"

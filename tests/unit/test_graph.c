@@ -338,7 +338,7 @@ BAD(null_selector, fl_test_sink(fl_sum(fl_key_by_function(source(env, "a", 0), N
 BAD(null_partitioner, fl_test_sink(fl_partition_custom(source(env, "a", 0), NULL, "key"), Item))
 BAD(partition_field, fl_test_sink(fl_partition_custom(source(env, "a", 0), first_channel, "kez"), Item))
 BAD(time_field, fl_test_sink(fl_watermarks(source(env, "a", 0), fl_monotonous_timestamps(), .timestamp = "name"), Item))
-BAD(no_time_field, fl_test_sink(fl_watermarks(source(env, "a", 0), fl_monotonous_timestamps(), .timestamp = "at"), Item))
+BAD(no_time_field, fl_test_sink(fl_watermarks(source(env, "a", 0), fl_no_watermarks(), .timestamp = "at"), Item))
 BAD(negative_bound, fl_test_sink(fl_watermarks(source(env, "a", 0), fl_bounded_out_of_orderness(fl_seconds(-1))), Item))
 BAD(unknown_option, fl_set(env, "pipeline.nam", "x"))
 BAD(bad_option, fl_set(env, "parallelism.default", "two"))

@@ -1,6 +1,6 @@
-/* Watermarks and idleness of the channels that a task reads, event by event: what Flink's StatusWatermarkValve gives out for
- * the same input, but for the end of a channel (see docs/differences.md). Sources follow a script; a simulated run with one
- * step at a time is too loose for that, so the events are put into the channels by hand. */
+/* Watermarks and idleness of the channels that a task reads, event by event: what Flink's StatusWatermarkValve gives
+ * out for the same input, but for the end of a channel (see docs/differences.md). Sources follow a script; a simulated
+ * run with one step at a time is too loose for that, so the events are put into the channels by hand. */
 #include <flinc.h>
 #include <flinc/testing.h>
 

@@ -41,7 +41,8 @@ static void digits(void *value, const void *in, fl_context *ctx)
     ((Row *)value)->value = ((Row *)value)->value * 10 + ((const Row *)in)->value;
 }
 
-/* start*10000 + end*100 + … would hide mistakes: the window goes into the id, its rows into the value, one digit each. */
+/* start*10000 + end*100 + … would hide mistakes: the window goes into the id, its rows into the value, one digit each.
+ */
 static void rows_as_digits(const void *in, fl_collector *out, fl_context *ctx)
 {
     fl_window_range range = fl_current_window(ctx);
@@ -507,8 +508,8 @@ static fl_stream *sums(
     return fl_sum(fl_window(fl_key_by(in, "key"), a), "value", .parallelism = (int)fl_param_int(env, "p", 1));
 }
 
-/* The same results whatever the parallelism, the sizes of batches and the order of the tasks' steps: small channels stop
- * the operator in the middle of a window. */
+/* The same results whatever the parallelism, the sizes of batches and the order of the tasks' steps: small channels
+ * stop the operator in the middle of a window. */
 static void test_whole_jobs(void **state)
 {
     (void)state;
