@@ -356,6 +356,83 @@ static void test_harness_clock(void **state)
     fl_harness_free(h);
 }
 
+static void pass(const void *in, fl_collector *out, fl_context *ctx)
+{
+    (void)ctx;
+    fl_collect(out, (const int64_t *)in);
+}
+
+static fl_stream *build_two(fl_stream *in, fl_stream *second, void *arg)
+{
+    (void)arg;
+    return fl_co_map(fl_connect(in, second), pass, pass, int64_t);
+}
+
+/* The lower of both inputs' watermarks counts, until the second is idle. */
+static void test_harness_second_input(void **state)
+{
+    (void)state;
+    fl_harness *h = fl_harness_new(int64_t, build_two, .second = FL_TYPE(int64_t));
+    fl_harness_watermark(h, 100);
+    assert_true(fl_harness_output_watermark(h) == FL_TIME_MIN);
+    fl_harness_watermark_second(h, 40);
+    assert_int_equal(fl_harness_output_watermark(h), 40);
+    fl_harness_push_second(h, 50, &(int64_t){ 7 });
+    fl_harness_idle_second(h);
+    assert_int_equal(fl_harness_output_watermark(h), 100);
+    size_t count;
+    const int64_t *rows = fl_harness_rows(h, &count);
+    assert_int_equal(count, 1);
+    assert_int_equal(rows[0], 7);
+    assert_string_equal(fl_harness_error(h), "");
+    fl_harness_free(h);
+}
+
+/* ---- buffer timeout ---- */
+
+enum { NEVER_DRY_ROWS = 20 };
+static int64_t rows_polled, polled_at_first_row;
+
+/* One row a poll, and always more at once: the input never runs dry. */
+static fl_status poll_row(fl_collector *out, fl_context *ctx)
+{
+    (void)ctx;
+    if (rows_polled == NEVER_DRY_ROWS)
+        return FL_DONE;
+    rows_polled++;
+    fl_collect(out, &rows_polled);
+    return FL_OK;
+}
+
+static void note_first(const void *in, fl_collector *out, fl_context *ctx)
+{
+    (void)in, (void)out, (void)ctx;
+    if (!polled_at_first_row)
+        polled_at_first_row = rows_polled;
+}
+
+static int64_t polled_when_first_row_came(int64_t timeout_ms)
+{
+    static const fl_source_class never_dry = { .name = "Never dry", .poll = poll_row };
+    rows_polled = polled_at_first_row = 0;
+    fl_env *env = fl_env_new(0, NULL);
+    fl_set_buffer_timeout(env, timeout_ms);
+    fl_add_sink(fl_rebalance(fl_poll_source(env, &never_dry, int64_t)), note_first, .chaining = FL_CHAIN_NEVER);
+    fl_test_simulate(env, .seed = 1);
+    assert_int_equal(fl_execute(env, "buffer timeout"), 0);
+    assert_int_equal(fl_result_records_out(env), NEVER_DRY_ROWS);
+    fl_env_free(env);
+    return polled_at_first_row;
+}
+
+/* 0 sends rows at once; -1 only full batches, which here is all there is at the end. */
+static void test_buffer_timeout(void **state)
+{
+    (void)state;
+    assert_true(polled_when_first_row_came(0) < NEVER_DRY_ROWS);
+    assert_int_equal(polled_when_first_row_came(-1), NEVER_DRY_ROWS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -368,6 +445,8 @@ int main(void)
         cmocka_unit_test(test_harness_failure),
         cmocka_unit_test(test_harness_broken),
         cmocka_unit_test(test_harness_clock),
+        cmocka_unit_test(test_harness_second_input),
+        cmocka_unit_test(test_buffer_timeout),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
