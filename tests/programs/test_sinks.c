@@ -310,8 +310,11 @@ static void test_write_socket(void **state)
     run_job(env);
     loopback_join(&server);
     assert_int_equal(server.received_length, 8000000);
-    for (int i = 0; i < 1000000; i++)
-        assert_int_equal(atoi(server.received + 8 * i), 1000000 + i);
+    for (int i = 0; i < 1000000; i++) {
+        char line[16];
+        snprintf(line, sizeof line, "%d\n", 1000000 + i);
+        assert_memory_equal(server.received + 8 * (size_t)i, line, 8);
+    }
     free(server.received);
 }
 

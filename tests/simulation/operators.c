@@ -334,8 +334,12 @@ static int64_t key_behind(const node *n, const fl_context *ctx)
     case KEY_SELECTOR: return (*(const int64_t *)key - 1) / 2;
     default:
         name = *(const fl_string *)key;
-        const char *text = fl_string_data(&name);
-        return strtoll(text[1] == 'e' ? text + 11 : text + 1, NULL, 10);
+        fl_string rest = fl_string_slice(&name, fl_string_data(&name)[1] == 'e' ? 11 : 1, fl_string_length(name)),
+                  number;
+        int64_t n_behind = 0;
+        bool is_number = fl_string_token(&rest, " ", &number) && fl_string_to_int(&number, &n_behind);
+        fl_assert(is_number);
+        return n_behind;
     }
 }
 
