@@ -53,9 +53,7 @@ static void make_input(void)
         char *p = lines[i] = malloc(WORDS * 16);
         for (int w = 0; w < WORDS; w++) {
             const char *word = words[rand_r(&seed) % 10000];
-            size_t length = strlen(word);
-            memcpy(p, word, length);
-            p += length;
+            p = stpcpy(p, word);
             if (w < WORDS - 1)
                 *p++ = ' ';
         }

@@ -71,7 +71,7 @@ static void summarize(const void *in, fl_collector *out, fl_context *ctx)
 
     insert_into_top(ctx, r->temperature);
     double *top[] = { &s.highest, &s.second, &s.third };
-    for (size_t i = 0; i < fl_list_count(ctx, top_three); i++)
+    for (size_t i = 0; i < fl_list_count(ctx, top_three) && i < 3; i++)
         *top[i] = *fl_list_at(ctx, top_three, i);
 
     const int64_t *times = fl_map_get(ctx, times_read, &s.degrees);

@@ -11,7 +11,9 @@ commit=${1:-HEAD}
 root=$(mktemp -d -t flinc-fresh-XXXXXX)
 chmod 755 "$root"
 clean_up() {
-    if mountpoint -q "$root/proc"; then umount "$root/proc"; fi
+    for at in dev/pts proc; do
+        if mountpoint -q "$root/$at"; then umount "$root/$at"; fi
+    done
     rm -rf --one-file-system "$root"
 }
 trap clean_up EXIT
@@ -38,6 +40,9 @@ echo "fresh-root: minimal Debian made in $(($(date +%s) - start)) s"
 mkdir "$root/flinc"
 git archive "$commit" | tar -x -C "$root/flinc"
 mount -t proc proc "$root/proc"
+mkdir -p "$root/dev/pts"
+mount -t devpts -o newinstance,ptmxmode=0666 devpts "$root/dev/pts" # a test runs flinc in a terminal
+ln -sf pts/ptmx "$root/dev/ptmx"
 
 # inside COMMAND…: in the root, with an environment as fresh as the rest, but for a proxy.
 inside() {

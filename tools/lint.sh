@@ -34,8 +34,8 @@ step_tidy() {
     done | FLINC_BUILD=$build xargs -r -L1 -P2 tools/tidy_one.sh
 }
 
-# readdirCalled: glibc's readdir is safe on a stream of one's own, and readdir_r deprecated. Only src: cppcheck 2.10 does
-# not know the __VA_OPT__ of FL_ROW, which programs use and the engine does not.
+# readdirCalled: glibc's readdir is safe on a stream of one's own, and readdir_r deprecated.
+# Only src: cppcheck 2.10 does not know the __VA_OPT__ of FL_ROW, which programs use and the engine does not.
 step_cppcheck() {
     mkdir -p "$build/lint/cppcheck"
     cppcheck --enable=warning,performance,portability --error-exitcode=1 --inline-suppr --quiet -j2 --std=c11 \

@@ -192,7 +192,7 @@ typedef struct fl_tag {
     static const struct {                                                                                              \
         fl_tag tag;                                                                                                    \
         T of[0];                                                                                                       \
-    } tag_name __attribute__((unused)) = { { #tag_name, FL_TYPE(T) } }
+    } tag_name __attribute__((unused)) = { .tag = { #tag_name, FL_TYPE(T) } }
 
 void fl__side_emit(fl_context *ctx, const fl_tag *tag, const void *row, size_t size);
 /* Emits a copy of *row to the side output, with the current record's timestamp. Dropped when nobody reads the tag. */

@@ -60,7 +60,7 @@ typedef struct fl_state {
         fl_state state;                                                                                                \
         T of[0];                                                                                                       \
         K of_key[0];                                                                                                   \
-    } object __attribute__((unused)) = { { .object_name = #object, .type = FL_TYPE(T), __VA_ARGS__ } }
+    } object __attribute__((unused)) = { .state = { .object_name = #object, .type = FL_TYPE(T), __VA_ARGS__ } }
 /* One value of type T per key. More: FL_VALUE_STATE(average, Average, .initial = &start, .name = "avg"). */
 #define FL_VALUE_STATE(object, T, ...) FL__STATE(object, T, char, .kind = FL_STATE_VALUE, ##__VA_ARGS__)
 /* A list of T per key. */

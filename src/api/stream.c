@@ -541,7 +541,7 @@ fl_stream *fl__union(fl_where where, fl_stream *const *streams, size_t count)
     fl_stream *s = failed_stream(streams[0]->env);
     s->type = streams[0]->type;
     s->node = streams[0]->node;
-    s->parts = fl__arena_memdup(&s->env->arena, streams, count * sizeof *streams);
+    s->parts = fl__arena_memdup(&s->env->arena, streams, count * sizeof(fl_stream *));
     s->part_count = count;
     return s;
 }

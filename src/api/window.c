@@ -1,6 +1,7 @@
 /* Windowed streams: fl_window and what may follow it. All arguments are checked here, so that the operator need not. */
 #include "api/window_internal.h"
 
+#include "base/error.h"
 #include "data/type.h"
 #include "operators/window.h"
 
@@ -133,6 +134,7 @@ static const char *default_name(const fl_window_assigner *a)
 
 static fl__window_config *new_config(fl_stream *in, fl__window_content content)
 {
+    fl_assert(in && in->window);
     fl__window_config *config = fl__env_alloc(in->env, sizeof *config);
     *config = (fl__window_config){ .window = *(const fl__window_spec *)in->window, .content = content };
     return config;
@@ -205,6 +207,7 @@ static fl_stream *aggregate_error(fl_stream *in, const fl_aggregate_fn *f, const
     fl_stream *failed = not_windowed(in, call, f && f->add, where);
     if (failed)
         return failed;
+    fl_assert(in && f);
     if (!fl_type_equal(f->in, in->type))
         return fl__stream_error(
             in->env, where, "%s: the aggregate takes %s, but the stream is of %s", call, f->in->name, in->type->name);
@@ -286,6 +289,7 @@ static const fl_field *field_at(const fl_type *row, int index)
 static fl_stream *find_field(fl_stream *in, const char *call, const char *name, int index, fl_where where,
     const fl_type **type, uint32_t *offset)
 {
+    fl_assert(in && in->type);
     *offset = 0;
     if (in->type->kind != FL_KIND_ROW) {
         *type = in->type;

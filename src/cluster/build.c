@@ -127,7 +127,7 @@ static void make_tasks(builder *b)
             atomic_init(&task->metrics.watermark, FL_TIME_MIN);
             task->accumulators = alloc(b, sizeof *task->accumulators);
             fl__waker_init(&task->waker);
-            task->operators = alloc(b, chain_length(v->root) * sizeof *task->operators);
+            task->operators = alloc(b, chain_length(v->root) * sizeof(fl__operator *));
             add_chain(b, v->root, task);
             task->writers = alloc(b, task->writer_count * sizeof *task->writers);
             task->writer_count = 0; /* counted up again as they are made */

@@ -583,7 +583,7 @@ static fl_status pipe_poll(fl_collector *out, fl_context *ctx)
         return FL_AGAIN;
     if (n == 0)
         return FL_DONE;
-    int64_t value = byte;
+    int64_t value = (unsigned char)byte;
     fl_collect(out, &value);
     return FL_AGAIN;
 }

@@ -7,6 +7,7 @@
 
 #include "cluster/job.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -329,7 +330,7 @@ int main(int argc, char **argv)
             passed++;
         }
         if (is_terminal && !one && s % 16 == 0)
-            fprintf(stderr, "\r%llu of %llu seeds", (unsigned long long)(s - from + 1), (unsigned long long)seeds);
+            fprintf(stderr, "\r%" PRIu64 " of %" PRIu64 " seeds", s - from + 1, seeds);
     }
     if (is_terminal && !one)
         fprintf(stderr, "\r\033[K");
