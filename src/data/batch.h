@@ -118,6 +118,17 @@ typedef struct fl__layout {
 } fl__layout;
 #define FL__NEVER_NULL UINT32_MAX
 void fl__layout_init(fl__layout *layout, const fl_type *type);
+/* Are all strings of a row of an only_strings layout short, so that copying its bytes copies it? */
+static inline bool fl__layout_all_short(const fl__layout *layout, const char *row)
+{
+    for (uint32_t i = 0; i < layout->string_count; i++) {
+        uint32_t length;
+        memcpy(&length, row + layout->string_offsets[i], sizeof length);
+        if (length > FL_STRING_INLINE)
+            return false;
+    }
+    return true;
+}
 
 /* Bytes of heap that a copy of the value needs (0 for a flat one, or one whose strings are short), 8-aligned pieces. */
 size_t fl__value_heap_bytes(const fl__layout *layout, const void *value);

@@ -24,7 +24,7 @@ typedef struct rolling_operator {
     void *key_scratch, *old;
 } rolling_operator;
 
-#define COMBINE(T, N)                                                                                                  \
+#define SUM(T, N)                                                                                                      \
     static void sum_##N(void *value, const void *in)                                                                   \
     {                                                                                                                  \
         T a, b;                                                                                                        \
@@ -32,30 +32,7 @@ typedef struct rolling_operator {
         memcpy(&b, in, sizeof b);                                                                                      \
         a = (T)(a + b);                                                                                                \
         memcpy(value, &a, sizeof a);                                                                                   \
-    }                                                                                                                  \
-    static void min_##N(void *value, const void *in)                                                                   \
-    {                                                                                                                  \
-        T a, b;                                                                                                        \
-        memcpy(&a, value, sizeof a);                                                                                   \
-        memcpy(&b, in, sizeof b);                                                                                      \
-        if (b < a)                                                                                                     \
-            memcpy(value, &b, sizeof b);                                                                               \
-    }                                                                                                                  \
-    static void max_##N(void *value, const void *in)                                                                   \
-    {                                                                                                                  \
-        T a, b;                                                                                                        \
-        memcpy(&a, value, sizeof a);                                                                                   \
-        memcpy(&b, in, sizeof b);                                                                                      \
-        if (b > a)                                                                                                     \
-            memcpy(value, &b, sizeof b);                                                                               \
     }
-/* Signed sums wrap around as Java's do: they are added as unsigned. Minima and maxima need the sign: ORDER below. */
-COMBINE(uint8_t, u8)
-COMBINE(uint16_t, u16)
-COMBINE(uint32_t, u32)
-COMBINE(uint64_t, u64)
-COMBINE(float, f32)
-COMBINE(double, f64)
 #define ORDER(T, N)                                                                                                    \
     static void min_##N(void *value, const void *in)                                                                   \
     {                                                                                                                  \
@@ -73,6 +50,19 @@ COMBINE(double, f64)
         if (b > a)                                                                                                     \
             memcpy(value, &b, sizeof b);                                                                               \
     }
+/* Signed sums wrap around as Java's do: they are added as unsigned. Minima and maxima need the sign. */
+SUM(uint8_t, u8)
+SUM(uint16_t, u16)
+SUM(uint32_t, u32)
+SUM(uint64_t, u64)
+SUM(float, f32)
+SUM(double, f64)
+ORDER(uint8_t, u8)
+ORDER(uint16_t, u16)
+ORDER(uint32_t, u32)
+ORDER(uint64_t, u64)
+ORDER(float, f32)
+ORDER(double, f64)
 ORDER(int8_t, i8)
 ORDER(int16_t, i16)
 ORDER(int32_t, i32)

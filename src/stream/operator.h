@@ -123,9 +123,8 @@ struct fl__operator {
     size_t side_count;
     fl_time next_timer;        /* on the processing-time clock; FL_TIME_MAX: none. The task calls timers then */
     fl_time pending_watermark; /* watermark() said FL_AGAIN for this one; FL_TIME_MIN: none */
-    bool pending_timers, pending_finish, pending_poll;
+    bool pending_timers;
     bool pending_idle, idle_wanted; /* idleness that came while a watermark was pending, and what it was */
-    bool finished;
     uint64_t rows_in;
     fl__memory memory; /* account of its state */
     struct fl__user_counter *counters;

@@ -77,17 +77,6 @@ void fl__output_flush(fl__output *out)
     renew_batch(out);
 }
 
-static bool all_short(const fl__layout *layout, const char *row)
-{
-    for (uint32_t i = 0; i < layout->string_count; i++) {
-        uint32_t length;
-        memcpy(&length, row + layout->string_offsets[i], sizeof length);
-        if (length > FL_STRING_INLINE)
-            return false;
-    }
-    return true;
-}
-
 /* One row that is larger than a segment: sent in a batch of its own. */
 static void collect_large(fl__output *out, const void *row, size_t heap)
 {
@@ -142,7 +131,7 @@ static __attribute__((noinline)) void append_row(fl__output *out, const void *ro
         fl__operator_emit_idle(out->op, false); /* a source's record ends its idleness, and must not come before that */
     if (out->collector.cursor >= out->limit)
         fl__output_flush(out);
-    if (out->layout.is_flat || (out->layout.only_strings && all_short(&out->layout, row))) {
+    if (out->layout.is_flat || (out->layout.only_strings && fl__layout_all_short(&out->layout, row))) {
         memcpy(out->collector.cursor, row, size);
     } else {
         sync_count(out);
@@ -166,7 +155,8 @@ static void output_slow(fl__output *out, const void *row, size_t size)
     /* The usual row of a type with strings: all of them short, and room. Such rows are of whole words. */
     const fl__layout *layout = &out->layout;
     char *to = out->collector.cursor;
-    if (FL_UNLIKELY(to >= out->limit || !layout->only_strings || size != layout->row_size || !all_short(layout, row))) {
+    if (FL_UNLIKELY(to >= out->limit || !layout->only_strings || size != layout->row_size ||
+                    !fl__layout_all_short(layout, row))) {
         append_row(out, row, size);
         return;
     }

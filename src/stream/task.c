@@ -348,7 +348,6 @@ static fl__step go_on_ending(fl__task *task)
             fl__operator *op = task->operators[task->finish_next];
             if (op->class->finish && op->class->finish(op) == FL_AGAIN)
                 return FL__STEP_PROGRESS;
-            op->finished = true;
             task->finish_next++;
             fl__output_flush(&op->out);
             for (size_t s = 0; s < op->side_count; s++)

@@ -118,17 +118,6 @@ static __attribute__((noinline)) void lane_append_slow(fl__writer *writer, fl__l
     lane->timestamp = fl__batch_has(batch, FL__COLUMN_TIMESTAMP) ? fl__batch_timestamps(batch) : NULL;
 }
 
-static inline bool all_short(const fl__layout *layout, const char *row)
-{
-    for (uint32_t i = 0; i < layout->string_count; i++) {
-        uint32_t length;
-        memcpy(&length, row + layout->string_offsets[i], sizeof length);
-        if (length > FL_STRING_INLINE)
-            return false;
-    }
-    return true;
-}
-
 /* Appends one row. size and flat are constants in the callers' loops. */
 static inline __attribute__((always_inline)) void lane_append(
     fl__writer *writer, fl__lane *lane, const char *row, size_t size, bool flat, uint64_t hash, int64_t timestamp)
@@ -139,7 +128,7 @@ static inline __attribute__((always_inline)) void lane_append(
         if (!lane->batch)
             lane_open(writer, lane);
     }
-    if (flat || (writer->layout.only_strings && all_short(&writer->layout, row))) {
+    if (flat || (writer->layout.only_strings && fl__layout_all_short(&writer->layout, row))) {
         memcpy(lane->cursor, row, size);
         lane->cursor += size;
     } else {
@@ -196,7 +185,7 @@ static inline __attribute__((always_inline)) uint32_t scatter_run(fl__writer *wr
     for (uint32_t l = 0; l < lane_count; l++)
         taken[l] = 0;
     for (; i < count; i++, row += size) {
-        if (!flat && !all_short(&writer->layout, row))
+        if (!flat && !fl__layout_all_short(&writer->layout, row))
             break;
         uint32_t l = lane_of_group[fl__key_group(hashes[i], max_parallelism)];
         const fl__lane *lane = &writer->lanes[l];
