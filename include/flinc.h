@@ -3,6 +3,7 @@
 #define FLINC_H
 
 #include "flinc/base.h"
+#include "flinc/broadcast.h"
 #include "flinc/env.h"
 #include "flinc/function.h"
 #include "flinc/sink.h"

@@ -198,7 +198,7 @@ bool fl__stream_is_wrong_kind(fl_stream *in, const char *what, fl_where where)
                "fl_aggregate, "
                "fl_window_apply, fl_window_process)";
     else if (in->kind == FL__STREAM_CONNECTED)
-        cure = "connected streams must be followed by fl_co_map, fl_co_flat_map or fl_co_process";
+        cure = "connected streams must be followed by fl_co_map, fl_co_flat_map, fl_co_process or fl_broadcast_process";
     else if (in->kind == FL__STREAM_SINK)
         cure = "nothing can follow a sink";
     if (cure)

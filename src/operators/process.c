@@ -1,8 +1,11 @@
 /* Process functions with one and two inputs, keyed or not. A keyed one brings key, state and timers: for each record
  * the key is set (stores only), the function called, and what it changed settled. Keys are looked up by the first
- * access to state; when there are many, index and entry of the records ahead are prefetched by their hashes. */
+ * access to state; when there are many, index and entry of the records ahead are prefetched by their hashes.
+ *
+ * Broadcast process functions are the same with broadcast state: their second input has no key, and may write it. */
 #include "operators/process.h"
 
+#include "state/broadcast.h"
 #include "state/timers.h"
 #include "stream/task.h"
 
@@ -10,8 +13,9 @@ enum { PREFETCH_INDEX = 24, PREFETCH_ENTRY = 12 }; /* records ahead; as the roll
 
 typedef struct process_operator {
     fl__operator op;
-    fl__keyed *keyed;   /* NULL: neither states nor timers were declared */
-    fl__timers *timers; /* NULL: no on_timer */
+    fl__keyed *keyed;         /* NULL: neither states nor timers were declared */
+    fl__timers *timers;       /* NULL: no on_timer */
+    fl__broadcast *broadcast; /* NULL: not a broadcast process function */
     char *key_scratch;
     uint32_t key_size;
 } process_operator;
@@ -206,6 +210,65 @@ static fl_status timers(fl__operator *op, fl_time now)
     return status;
 }
 
+/* ---- broadcast (Flink's CoBroadcastWithKeyedOperator and CoBroadcastWithNonKeyedOperator) ---- */
+
+static fl_status open_broadcast(fl__operator *op, fl_error *error)
+{
+    process_operator *self = (process_operator *)op;
+    const fl__broadcast_config *config = op->spec->config;
+    fl_status status = op->class->is_keyed ? open(op, error) : FL_OK;
+    if (status != FL_OK)
+        return status;
+    status =
+        fl__broadcast_new(&self->broadcast, &op->memory, &op->function, config->states, config->state_count, error);
+    if (status != FL_OK) {
+        fl__error_context(error, "broadcast state");
+        return status;
+    }
+    op->function.broadcast = self->broadcast;
+    return FL_OK;
+}
+
+static void close_broadcast(fl__operator *op)
+{
+    process_operator *self = (process_operator *)op;
+    op->function.broadcast = NULL;
+    fl__broadcast_free(self->broadcast);
+    self->broadcast = NULL;
+    close(op);
+}
+
+static fl_status process_rules(fl__operator *op, const fl__batch *batch)
+{
+    process_operator *self = (process_operator *)op;
+    const bool *failed = &op->task->failed;
+    fl_function f = op->spec->function2;
+    fl_collector *out = &op->out.collector;
+    const int64_t *timestamps = fl__batch_has(batch, FL__COLUMN_TIMESTAMP) ? fl__batch_timestamps(batch) : NULL;
+    const char *row = fl__batch_rows(batch);
+    op->function.is_broadcast_side = true;
+    op->ctx.timestamp = out->timestamp = FL_NO_TIMESTAMP;
+    for (uint32_t i = 0, n = batch->count; i < n && !*failed; i++, row += batch->row_size) {
+        if (timestamps)
+            op->ctx.timestamp = out->timestamp = timestamps[i];
+        fl__broadcast_begin_call(self->broadcast);
+        f(row, out, &op->ctx);
+        fl__broadcast_end_call(self->broadcast);
+    }
+    op->function.is_broadcast_side = false;
+    return FL_OK;
+}
+
+static fl_status process_broadcast(fl__operator *op, unsigned input, const fl__batch *batch)
+{
+    return input ? process_rules(op, batch) : process(op, input, batch);
+}
+
+static fl_status process_keyed_broadcast(fl__operator *op, unsigned input, const fl__batch *batch)
+{
+    return input ? process_rules(op, batch) : process_keyed(op, input, batch);
+}
+
 /* ---- classes ---- */
 
 #define KEYED                                                                                                          \
@@ -219,3 +282,20 @@ const fl__operator_class fl__keyed_co_class = { .kind = "Co-Keyed Process", .pro
 const fl__operator_class fl__keyed_map_class = { .kind = "Map", .process = process_keyed, KEYED };
 const fl__operator_class fl__keyed_flat_map_class = { .kind = "Flat Map", .process = process_keyed, KEYED };
 const fl__operator_class fl__keyed_filter_class = { .kind = "Filter", .process = filter_keyed, KEYED };
+const fl__operator_class fl__broadcast_class = {
+    .kind = "Co-Process-Broadcast",
+    .size = sizeof(process_operator),
+    .open = open_broadcast,
+    .process = process_broadcast,
+    .close = close_broadcast,
+};
+const fl__operator_class fl__keyed_broadcast_class = {
+    .kind = "Co-Process-Broadcast-Keyed",
+    .size = sizeof(process_operator),
+    .is_keyed = true,
+    .open = open_broadcast,
+    .process = process_keyed_broadcast,
+    .watermark = watermark,
+    .timers = timers,
+    .close = close_broadcast,
+};

@@ -56,7 +56,12 @@ const fl__keyed_state *fl__keyed_state_failed(fl_context *ctx, const fl_state *s
     const char *name = fl__state_name(state);
     fl__keyed *keyed = ctx->function ? ctx->function->keyed : NULL;
     uint32_t id = __atomic_load_n(&state->id, __ATOMIC_RELAXED);
-    if (keyed && id < keyed->id_count && keyed->offsets[id]) {
+    if (!ctx->key && ctx->function && ctx->function->is_broadcast_side) {
+        fl__function_fail(ctx, FL_ERROR_USER,
+            "%s of state \"%s\" on the broadcast side, where there is no current key: reach the keys' state with "
+            "fl_apply_to_keyed_state, or keep what all keys share in broadcast state",
+            call, name);
+    } else if (keyed && id < keyed->id_count && keyed->offsets[id]) {
         if (!ctx->key)
             fl__function_fail(ctx, FL_ERROR_USER,
                 "%s of state \"%s\" outside a record or timer: there is no current key (open and close "

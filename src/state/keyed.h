@@ -35,8 +35,10 @@ typedef struct fl__timers fl__timers;
 
 /* What a user function's context leads to: state, timers, and a way to fail the task from below. */
 typedef struct fl__function {
-    fl__keyed *keyed;   /* NULL: the operator has no keyed state */
-    fl__timers *timers; /* NULL: none */
+    fl__keyed *keyed;                /* NULL: the operator has no keyed state */
+    fl__timers *timers;              /* NULL: none */
+    struct fl__broadcast *broadcast; /* NULL: the operator has no broadcast state */
+    bool is_broadcast_side;          /* a record of the broadcast side is at hand: no current key, no timers */
     void *owner;
     void (*fail)(void *owner, fl_status status,
         const char *text); /* fails the task, naming the operator; the first failure counts */

@@ -35,6 +35,12 @@ static inline const fl__keyed_state *fl__keyed_find_state(
     }
     return fl__keyed_state_failed(ctx, state, call);
 }
+/* The state's number among those of the operator, FL__STATES_MAX when it is not one of them. */
+static inline uint32_t fl__keyed_state_index(const fl__keyed *keyed, const fl_state *state)
+{
+    uint32_t id = __atomic_load_n(&state->id, __ATOMIC_RELAXED);
+    return id < keyed->id_count && keyed->offsets[id] ? (keyed->offsets[id] >> FL__ID_SHIFT) - 1 : FL__STATES_MAX;
+}
 /* Zeroed memory for the user to write to after a failure. */
 void *fl__function_scratch(fl_context *ctx, size_t size);
 
@@ -122,6 +128,11 @@ void fl__keyed_discard_memory(fl__keyed *keyed, void *p, size_t size);
 /* ---- lists and maps ---- */
 
 char *fl__map_value_at(const fl__keyed_state *s, const fl__map_handle *map, uint32_t cell);
+/* Reading without a trace in the log: the value is not to be changed. NULL: none. key is of the map's key type. */
+const void *fl__map_peek(fl__keyed *keyed, fl_context *ctx, const fl__keyed_state *s, const void *key);
+/* As fl__map_next, for reading only. */
+bool fl__map_peek_next(
+    fl__keyed *keyed, fl_context *ctx, const fl__keyed_state *s, size_t *cursor, const void **key, const void **value);
 void fl__list_discard(fl__keyed *keyed, const fl__keyed_state *s, const fl__list_handle *list);
 void fl__map_discard(fl__keyed *keyed, const fl__keyed_state *s, const fl__map_handle *map);
 

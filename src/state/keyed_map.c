@@ -219,7 +219,16 @@ size_t fl__map_count(fl_context *ctx, fl_state *state)
 }
 
 /* From the last cell down, so that the entry just returned may be removed: what moves into its cell was there before.
- * *cursor: 0 at the start, then cell + 1 */
+ * *cursor: 0 at the start, then cell + 1. False at the end. */
+static bool step_down(const fl__map_handle *map, size_t *cursor)
+{
+    size_t i = map ? map->count : 0;
+    if (*cursor && *cursor - 1 < i)
+        i = *cursor - 1;
+    *cursor = i ? i : 1;
+    return i != 0;
+}
+
 bool fl__map_next(fl_context *ctx, fl_state *state, size_t *cursor, const void **key, void **value)
 {
     const fl__keyed_state *s = fl__keyed_find_state(ctx, state, 1u << FL_STATE_MAP, "fl_map_next");
@@ -227,18 +236,33 @@ bool fl__map_next(fl_context *ctx, fl_state *state, size_t *cursor, const void *
         return false;
     fl__keyed *keyed = ctx->function->keyed;
     fl__map_handle *map = (fl__map_handle *)(void *)fl__keyed_change(keyed, ctx, s);
-    size_t i = map ? map->count : 0;
-    if (*cursor && *cursor - 1 < i)
-        i = *cursor - 1;
-    if (i == 0) {
-        *cursor = 1;
+    if (!step_down(map, cursor))
         return false;
-    }
-    uint32_t cell = (uint32_t)i - 1;
-    *cursor = i;
+    uint32_t cell = (uint32_t)*cursor - 1;
     *key = cell_at(s, map, cell);
     *value = fl__map_value_at(s, map, cell);
     if (!s->is_flat)
         fl__keyed_remember(keyed, s, cell, *value);
+    return true;
+}
+
+/* ---- reading only ---- */
+
+const void *fl__map_peek(fl__keyed *keyed, fl_context *ctx, const fl__keyed_state *s, const void *key)
+{
+    const fl__map_handle *map = (const fl__map_handle *)(const void *)fl__keyed_peek(keyed, ctx, s);
+    uint32_t cell = map ? find(s, map, key) : NOT_FOUND;
+    return cell == NOT_FOUND ? NULL : fl__map_value_at(s, map, cell);
+}
+
+bool fl__map_peek_next(
+    fl__keyed *keyed, fl_context *ctx, const fl__keyed_state *s, size_t *cursor, const void **key, const void **value)
+{
+    const fl__map_handle *map = (const fl__map_handle *)(const void *)fl__keyed_peek(keyed, ctx, s);
+    if (!step_down(map, cursor))
+        return false;
+    uint32_t cell = (uint32_t)*cursor - 1;
+    *key = cell_at(s, map, cell);
+    *value = fl__map_value_at(s, map, cell);
     return true;
 }

@@ -519,9 +519,13 @@ void fl__timers_view_free(fl__timers_view *view)
 static fl__timers *find_timers(fl_context *ctx, const char *call)
 {
     fl__function *f = ctx->function;
-    if (FL_LIKELY(f && f->timers && ctx->key))
+    if (FL_LIKELY(f && f->timers && ctx->key && !f->is_broadcast_side))
         return f->timers;
-    if (f && f->timers)
+    if (f && f->is_broadcast_side)
+        fl__function_fail(ctx, FL_ERROR_USER,
+            "%s on the broadcast side: timers belong to a key; register them where the keyed records are handled",
+            call);
+    else if (f && f->timers)
         fl__function_fail(ctx, FL_ERROR_USER,
             "%s outside a record or timer: there is no current key (open and close cannot use timers)", call);
     else if (ctx->key)
