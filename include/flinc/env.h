@@ -55,6 +55,12 @@ void fl__set_parallelism(fl_env *env, int n, fl_where where);
 /* Number of key groups; 1 … 32768, at least the parallelism. Default: from the parallelism, as in Flink, ≥ 128. */
 void fl__set_max_parallelism(fl_env *env, int n, fl_where where);
 #define fl_set_max_parallelism(env, n) fl__set_max_parallelism((env), (n), FL_HERE)
+/* How a job runs (execution.runtime-mode). FL_STREAMING: results as they change. FL_BATCH: bounded sources only, final
+ * results: one per key, event time ends once, timers and windows fire at the end of each key, tasks run in stages; see
+ * "Batch execution" in docs/concepts.md. FL_AUTOMATIC: FL_BATCH when all sources are bounded. */
+typedef enum fl_runtime_mode { FL_STREAMING, FL_BATCH, FL_AUTOMATIC } fl_runtime_mode;
+void fl__set_runtime_mode(fl_env *env, fl_runtime_mode mode, fl_where where);
+#define fl_set_runtime_mode(env, mode) fl__set_runtime_mode((env), (mode), FL_HERE)
 /* How long a batch that is not full may wait, ms; 0: every record goes at once; -1: only full batches. Default 100, but
  * a task without input flushes at once. */
 void fl_set_buffer_timeout(fl_env *env, int64_t ms);

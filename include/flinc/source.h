@@ -20,6 +20,7 @@ typedef struct fl_source_options {
     fl_duration monitor_every; /* files: look for new files and appended lines so often; 0: read once and end */
     size_t line_bytes_max;     /* text: a longer line is an error; default 16 MiB, at most 1 GiB */
     size_t split_bytes;        /* files: larger ones are read in splits of about so many bytes; default 4 MiB */
+    bool bounded;              /* custom, poll: it ends by itself: may run in BATCH mode */
     bool timestamps;           /* generator: f sets them, by fl_collect_with_timestamp; without it records carry none */
 } fl_source_options;
 #define FL__SOURCE(...) (&(const fl_source_options){ .where = FL_HERE, ##__VA_ARGS__ })

@@ -47,6 +47,8 @@ struct fl_env {
     const struct fl__simulation *simulation; /* run by one thread from a seed; NULL */
     struct fl__substitution *substitutions;  /* test kit: sources and sinks put in from outside */
     int64_t auto_watermark_interval_ms, buffer_timeout_ms, record_bytes_max;
+    int64_t managed_memory;  /* bytes; BATCH */
+    const char *tmp_folders; /* io.tmp.dirs; NULL: not set */
     uint32_t segment_size;
     bool parallelism_set, max_parallelism_set, buffer_timeout_set; /* by the program: they win over the configuration */
     bool plan_only;                /* fl_execute stops at the finished graph (flinc info) */
@@ -77,6 +79,7 @@ typedef struct fl__new_operator {
     void *config;          /* the operator kind's own, in the env's arena */
     bool not_parallel;     /* sources, sinks: parallelism 1 unless asked for; more is an error */
     bool emits_timestamps; /* sources: rows have timestamps */
+    bool is_unbounded;     /* sources: may never end: not for BATCH mode */
 } fl__new_operator;
 
 /* Adds an operator behind a stream (plain, keyed, windowed, union, connected: edges are made accordingly). Never NULL:

@@ -24,6 +24,11 @@ static void apply_config(fl_env *env)
                                      : -1;
     env->segment_size = (uint32_t)fl__config_memory(config, FL__OPTION_SEGMENT_SIZE);
     env->record_bytes_max = fl__config_memory(config, FL__OPTION_RECORD_BYTES_MAX);
+    graph->mode =
+        (fl_runtime_mode)fl__config_enum(config, FL__OPTION_EXECUTION_RUNTIME_MODE); /* choices in its order */
+    env->managed_memory = fl__config_memory(config, FL__OPTION_MANAGED_MEMORY_SIZE);
+    env->tmp_folders = fl__config_text(config, FL__OPTION_IO_TMP_DIRS);
+    graph->is_pipelined = fl__config_enum(config, FL__OPTION_BATCH_SHUFFLE_MODE) == 1;
 }
 
 fl_env *fl_env_new(int argc, char **argv)
@@ -81,6 +86,17 @@ void fl__set(fl_env *env, const char *key, const char *value, fl_where where)
 const char *fl_get_option(const fl_env *env, const char *key)
 {
     return fl__config_get(env->config, key);
+}
+
+void fl__set_runtime_mode(fl_env *env, fl_runtime_mode mode, fl_where where)
+{
+    static const char *const names[] = { "STREAMING", "BATCH", "AUTOMATIC" };
+    if ((unsigned)mode >= sizeof names / sizeof names[0]) {
+        fl__stream_error(
+            env, where, "fl_set_runtime_mode: %d is no mode; it must be FL_STREAMING, FL_BATCH or FL_AUTOMATIC", mode);
+        return;
+    }
+    fl__set(env, "execution.runtime-mode", names[mode], where);
 }
 
 void fl__set_parallelism(fl_env *env, int n, fl_where where)

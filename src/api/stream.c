@@ -186,6 +186,7 @@ fl_stream *fl__add_source_operator(fl_env *env, const fl__new_operator *what)
     what = fl__substitute(env, what, what->out, true, &instead);
     fl__node *node = add_node(env, what);
     node->is_source = true;
+    node->is_unbounded = what->is_unbounded;
     node->has_timestamps = what->emits_timestamps || what->class->sets_timestamps;
     return stream_of(env, node);
 }

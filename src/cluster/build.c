@@ -121,7 +121,9 @@ static void make_tasks(builder *b)
             fl__memory_init(&task->account, task->name, &b->job->memory, 0);
             task->memory = &task->account;
             task->job = b->job;
-            task->buffer_timeout_ms = b->env->buffer_timeout_ms;
+            task->is_batch = b->env->graph.is_batch;
+            task->stage = v->stage;
+            task->buffer_timeout_ms = task->is_batch ? -1 : b->env->buffer_timeout_ms;
             task->record_bytes_max = b->env->record_bytes_max;
             task->watermark = FL_TIME_MIN;
             atomic_init(&task->metrics.watermark, FL_TIME_MIN);
@@ -158,6 +160,11 @@ static fl__channel **connect_edge(builder *b, const fl__edge *edge)
             channel->producer = &task_of(b, edge->from, i)->waker;
             channel->consumer = &task_of(b, edge->to, j)->waker;
             channel->input = edge->input;
+            if (edge->is_blocking) {
+                fl__spool *spool = alloc(b, sizeof *spool);
+                fl__spool_init(spool, &b->job->spill, edge->type);
+                fl__channel_block(channel, spool);
+            }
             matrix[(size_t)i * q + j] = channel;
         }
     }
@@ -188,6 +195,15 @@ static void add_writer(builder *b, const fl__edge *edge, fl__channel **matrix, u
     target->writer = writer;
 }
 
+static bool has_two_inputs(const fl__node *node)
+{
+    for (const fl__edge *e = node->in; e; e = e->next_in) {
+        if (e->input > 0)
+            return true;
+    }
+    return false;
+}
+
 static void add_gate(builder *b, const fl__edge *edge, fl__channel **matrix, uint32_t subtask)
 {
     fl__task *task = task_of(b, edge->to, subtask);
@@ -202,6 +218,7 @@ static void add_gate(builder *b, const fl__edge *edge, fl__channel **matrix, uin
         if (matrix[(size_t)i * q + subtask])
             input->channels[input->channel_count++] = matrix[(size_t)i * q + subtask];
     }
+    input->comes_first |= edge->partitioning == FL_BROADCAST && has_two_inputs(edge->to);
     if (edge->input + 1 > task->input_count)
         task->input_count = edge->input + 1;
 }
@@ -271,6 +288,27 @@ static uint32_t ring_size(uint32_t channels)
     return channels <= 64 ? 16 : channels <= 1024 ? 8 : 4;
 }
 
+/* Half of the managed memory is for rows between stages, half for the operators of the stage with the most of them that
+ * hold rows. */
+static void share_memory(builder *b)
+{
+    fl__job *job = b->job;
+    int64_t half = b->env->managed_memory / 2;
+    uint32_t most = 1;
+    for (int stage = 0; stage < job->stage_count; stage++) {
+        uint32_t n = 0;
+        for (uint32_t t = 0; t < job->task_count; t++) {
+            const fl__task *task = &job->tasks[t];
+            for (uint32_t i = 0; i < task->operator_count && task->stage == stage; i++)
+                n += task->operators[i]->class->holds_rows;
+        }
+        most = n > most ? n : most;
+    }
+    job->spill.spool_bytes_max = half;
+    for (uint32_t t = 0; t < job->task_count; t++)
+        job->tasks[t].batch_memory = half / most;
+}
+
 void fl__job_build(fl__job *job, fl_env *env, const fl__os *os)
 {
     memset(job, 0, sizeof *job);
@@ -290,11 +328,15 @@ void fl__job_build(fl__job *job, fl_env *env, const fl__os *os)
     job->tasks = fl__alloc_aligned(&job->memory, 64, job->task_count * sizeof *job->tasks);
     memset(job->tasks, 0, job->task_count * sizeof *job->tasks);
     job->channels = fl__alloc_aligned(&job->memory, 64, (channels ? channels : 1) * sizeof *job->channels);
+    job->stage_count = graph->stage_count;
+    fl__spill_init(&job->spill, os, &job->memory, &job->arena, env->tmp_folders);
     b.first_task = alloc(&b, (size_t)graph->vertex_count * sizeof *b.first_task);
     b.operators = alloc(&b, ((size_t)graph->node_count + 1) * sizeof *b.operators);
     for (const fl__node *node = graph->nodes; node; node = node->next)
         b.operators[node->spec.id] = alloc(&b, (size_t)node->parallelism * sizeof(fl__operator *));
     make_tasks(&b);
+    if (graph->is_batch)
+        share_memory(&b);
     for (const fl__node *node = graph->nodes; node; node = node->next)
         connect_outputs(&b, node);
     fl_assert(job->channel_count == channels);

@@ -91,28 +91,39 @@ static const char *thread_name(const fl__task *task, char *buffer, size_t size)
     return buffer;
 }
 
-fl_status fl__job_run_threads(fl__job *job)
+/* Runs the tasks of a stage to their end. */
+static void run_stage(fl__job *job, int stage)
 {
-    job->threads = fl__arena_alloc(&job->arena, job->task_count * sizeof *job->threads);
     uint32_t started = 0;
+    atomic_store(&job->stage, stage);
     fl__thread_block_signals(true); /* task threads leave signals to the program's own thread */
-    for (; started < job->task_count; started++) {
+    for (uint32_t t = 0; t < job->task_count; t++) {
         char name[32];
         fl_error error = FL_ERROR_INIT;
-        fl__task *task = &job->tasks[started];
+        fl__task *task = &job->tasks[t];
+        if (task->stage != stage)
+            continue;
         if (fl__thread_start(&job->threads[started], thread_name(task, name, sizeof name), run_thread, task, &error) !=
             FL_OK) {
-            fl__error_context(&error, "thread %u of %u for task %s", started + 1, job->task_count, task->name);
+            fl__error_context(&error, "thread %u of %u for task %s", t + 1, job->task_count, task->name);
             fl__mutex_lock(&job->lock);
             fl__error_move(&job->error, &error);
             fl__mutex_unlock(&job->lock);
             fl__job_cancel(job);
             break;
         }
+        started++;
     }
     fl__thread_block_signals(false);
     for (uint32_t t = 0; t < started; t++)
         fl__thread_join(&job->threads[t]);
+}
+
+fl_status fl__job_run_threads(fl__job *job)
+{
+    job->threads = fl__arena_alloc(&job->arena, job->task_count * sizeof *job->threads);
+    for (int stage = 0; stage < job->stage_count && job->error.status == FL_OK; stage++)
+        run_stage(job, stage);
     return job->error.status;
 }
 

@@ -57,7 +57,9 @@ int fl_execute(fl_env *env, const char *job_name)
         fl__job_cancel(&job);
     if (env->observer)
         env->observer->started(env->observer, env);
-    fl_status status = env->simulation ? fl__job_run_simulated(&job, env->simulation) : fl__job_run_threads(&job);
+    fl_status status = env->graph.is_batch ? fl__spill_check(&job.spill, &job.error) : FL_OK;
+    if (status == FL_OK)
+        status = env->simulation ? fl__job_run_simulated(&job, env->simulation) : fl__job_run_threads(&job);
     hide_job(env);
     env->result = fl__arena_alloc(&env->arena, sizeof *env->result);
     fl__job_summarize(&job, env->result);

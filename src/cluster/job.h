@@ -16,6 +16,9 @@ typedef struct fl__job {
     uint32_t task_count;
     fl__channel *channels;
     uint32_t channel_count;
+    int stage_count;   /* 1 but in BATCH mode; tasks of a stage start when those of the one before have ended */
+    _Atomic int stage; /* the one that runs */
+    fl__spill spill;   /* BATCH: where rows wait between stages and while they are sorted */
     fl__thread *threads;
     fl__mutex lock; /* guards error */
     fl_error error; /* the first failure */

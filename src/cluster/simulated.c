@@ -16,7 +16,7 @@ static bool advance_clock(fl__job *job, fl__virtual_os *os)
 {
     fl_time deadline = FL_TIME_MAX;
     for (uint32_t t = 0; t < job->task_count; t++) {
-        if (job->tasks[t].is_done)
+        if (job->tasks[t].is_done || !job->tasks[t].is_opened)
             continue;
         fl_time d = fl__task_deadline(&job->tasks[t]);
         if (d < deadline)
@@ -39,10 +39,10 @@ static void finish_task(fl__job *job, fl__task *task)
         fl__job_cancel(job);
 }
 
-static fl_status open_all(fl__job *job)
+static fl_status open_stage(fl__job *job, int stage)
 {
     for (uint32_t t = 0; t < job->task_count; t++) {
-        if (fl__task_open(&job->tasks[t]) != FL_OK) {
+        if (job->tasks[t].stage == stage && fl__task_open(&job->tasks[t]) != FL_OK) {
             fl__error_move(&job->error, &job->tasks[t].error);
             return job->error.status;
         }
@@ -56,7 +56,7 @@ static uint32_t find_work(fl__job *job, bool *is_stuck)
 {
     uint32_t n = 0;
     for (uint32_t t = 0; t < job->task_count; t++) {
-        if (!job->tasks[t].is_done && is_stuck[t] && fl__task_has_work(&job->tasks[t])) {
+        if (job->tasks[t].is_opened && !job->tasks[t].is_done && is_stuck[t] && fl__task_has_work(&job->tasks[t])) {
             is_stuck[t] = false;
             n++;
         }
@@ -64,15 +64,16 @@ static uint32_t find_work(fl__job *job, bool *is_stuck)
     return n;
 }
 
-static fl_status step_all(fl__job *job, fl__simulation *sim, fl__virtual_os *os)
+/* Steps the tasks of a stage to their end. */
+static fl_status step_stage(fl__job *job, int stage, fl__simulation *sim, fl__virtual_os *os, uint64_t *random)
 {
-    uint64_t random = sim->seed;
-    uint32_t left = job->task_count;
+    uint32_t left = 0, stuck = 0;
     bool *is_stuck = fl__arena_alloc(&job->arena, job->task_count * sizeof *is_stuck);
-    uint32_t stuck = 0;
+    for (uint32_t t = 0; t < job->task_count; t++)
+        left += job->tasks[t].stage == stage;
     while (left) {
-        uint32_t t = (uint32_t)(next_random(&random) % job->task_count);
-        while (job->tasks[t].is_done || is_stuck[t])
+        uint32_t t = (uint32_t)(next_random(random) % job->task_count);
+        while (job->tasks[t].stage != stage || job->tasks[t].is_done || is_stuck[t])
             t = t + 1 == job->task_count ? 0 : t + 1;
         fl__task *task = &job->tasks[t];
         fl__step step = fl__task_step(task);
@@ -113,9 +114,14 @@ fl_status fl__job_run_simulated(fl__job *job, const fl__simulation *simulation)
     for (uint32_t t = 0; t < job->task_count; t++)
         job->tasks[t].os = &os.os;
     sim->trace = sim->steps = 0;
-    fl_status status = open_all(job);
-    if (status == FL_OK)
-        status = step_all(job, sim, &os);
+    uint64_t random = sim->seed;
+    fl_status status = FL_OK;
+    for (int stage = 0; stage < job->stage_count && status == FL_OK; stage++) {
+        atomic_store(&job->stage, stage);
+        status = open_stage(job, stage);
+        if (status == FL_OK)
+            status = step_stage(job, stage, sim, &os, &random);
+    }
     for (uint32_t t = 0; t < job->task_count; t++) {
         fl__task_close(&job->tasks[t]);
         job->tasks[t].os = &fl__os_linux;

@@ -200,6 +200,8 @@ fl_status fl__graph_chain(fl__graph *graph)
             "the job has no sink: nothing would come out of it; add fl_print, fl_write_text, fl_add_sink or "
             "fl_discard");
     fl_status status = check_uids(graph);
+    if (status == FL_OK)
+        status = fl__graph_prepare_batch(graph);
     for (fl__node *node = graph->nodes; node && status == FL_OK; node = node->next) {
         status = resolve_node(graph, node);
         for (fl__edge *e = node->in; e && status == FL_OK; e = e->next_in)
@@ -207,11 +209,13 @@ fl_status fl__graph_chain(fl__graph *graph)
     }
     if (status != FL_OK)
         return status;
+    fl__graph_add_combiners(graph);
     for (fl__node *node = graph->nodes; node; node = node->next) {
         for (fl__edge *e = node->in; e; e = e->next_in)
             e->is_chained = is_chainable(graph, e);
     }
     make_vertices(graph);
+    fl__graph_plan_stages(graph);
     return FL_OK;
 }
 

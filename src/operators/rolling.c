@@ -3,26 +3,11 @@
  *
  * An entry is [key | value], or the row alone when the key is a field of it that never changes: then the row's own
  * field serves as the key, which keeps a keyed sum of (int64, int64) at 16 bytes per entry. */
-#include "operators/record.h"
+#include "operators/rolling_internal.h"
 
 #include "base/error.h"
-#include "state/table.h"
-#include "stream/task.h"
 
 enum { ROW_KEY_MAX = 64 }; /* bytes of a key that may stay in its row */
-
-typedef void (*combine_fn)(void *value, const void *in);
-
-typedef struct rolling_operator {
-    fl__operator op;
-    fl__table table;
-    fl__layout layout;     /* of the value */
-    uint32_t value_offset; /* in the entry */
-    bool key_in_row;       /* the value is the whole entry */
-    combine_fn combine;    /* sum, min, max of one field */
-    fl__heap *heap;        /* owns what values point to; NULL when flat */
-    void *key_scratch, *old;
-} rolling_operator;
 
 #define SUM(T, N)                                                                                                      \
     static void sum_##N(void *value, const void *in)                                                                   \
@@ -68,11 +53,11 @@ ORDER(int16_t, i16)
 ORDER(int32_t, i32)
 ORDER(int64_t, i64)
 
-static combine_fn pick(fl_rolling what, fl_kind kind)
+static fl__combine_fn pick(fl_rolling what, fl_kind kind)
 {
     static const struct {
         fl_kind kind;
-        combine_fn f[3]; /* sum, min, max */
+        fl__combine_fn f[3]; /* sum, min, max */
     } table[] = {
         { FL_KIND_INT8, { sum_u8, min_i8, max_i8 } },
         { FL_KIND_INT16, { sum_u16, min_i16, max_i16 } },
@@ -98,8 +83,7 @@ static bool row_is_entry(const fl__operator_spec *spec, const fl__layout *layout
 {
     const fl__rolling_config *config = spec->config;
     const fl__key *key = spec->key[0];
-    if (!config || spec->class != &fl__rolling_class || !key->in_place || config->what > FL_MAX ||
-        key->size > ROW_KEY_MAX)
+    if (!config || !config->field || !key->in_place || config->what > FL_MAX || key->size > ROW_KEY_MAX)
         return false;
     uint32_t a = config->field_offset, b = key->offset;
     if (a < b + key->size && b < a + config->field->size)
@@ -108,10 +92,10 @@ static bool row_is_entry(const fl__operator_spec *spec, const fl__layout *layout
                                   layout->string_offsets[0] == key->offset);
 }
 
-static fl_status open(fl__operator *op, fl_error *error)
+fl_status fl__rolling_open(fl__operator *op, fl_error *error)
 {
     (void)error;
-    rolling_operator *self = (rolling_operator *)op;
+    fl__rolling_operator *self = (fl__rolling_operator *)op;
     const fl__operator_spec *spec = op->spec;
     const fl__key *key = spec->key[0];
     fl__layout_init(&self->layout, spec->out);
@@ -122,16 +106,17 @@ static fl_status open(fl__operator *op, fl_error *error)
     if (!self->layout.is_flat && !self->key_in_row)
         self->heap = fl__heap_new(&op->memory);
     const fl__rolling_config *config = spec->config;
-    if (spec->class == &fl__rolling_class && config->what <= FL_MAX)
+    if (config && config->field && config->what <= FL_MAX)
         self->combine = pick(config->what, config->field->type->kind);
+    self->is_sum64 = self->combine == sum_u64;
     self->key_scratch = fl__alloc_zero(&op->memory, key->size);
     self->old = fl__alloc_zero(&op->memory, spec->out->size);
     return FL_OK;
 }
 
-static void close(fl__operator *op)
+void fl__rolling_close(fl__operator *op)
 {
-    rolling_operator *self = (rolling_operator *)op;
+    fl__rolling_operator *self = (fl__rolling_operator *)op;
     fl__table_release(&self->table);
     fl__heap_free_all(self->heap);
     if (self->key_scratch)
@@ -141,7 +126,7 @@ static void close(fl__operator *op)
 }
 
 /* The first record of a key. */
-static __attribute__((noinline)) void start(rolling_operator *self, char *entry, const char *row)
+__attribute__((noinline)) void fl__rolling_start(fl__rolling_operator *self, char *entry, const char *row)
 {
     char *value = entry + self->value_offset;
     if (self->key_in_row) {
@@ -204,17 +189,17 @@ static inline __attribute__((always_inline)) void emit(
 
 /* A row whose candidate is not its entry: another key with the same tag, or the first of its key. */
 static __attribute__((noinline)) char *find_or_start(
-    rolling_operator *self, uint64_t hash, const void *key, const char *row, bool *started)
+    fl__rolling_operator *self, uint64_t hash, const void *key, const char *row, bool *started)
 {
     char *entry = fl__table_get_class(&self->table, self->table.key.class, hash, key, started);
     if (*started)
-        start(self, entry, row);
+        fl__rolling_start(self, entry, row);
     return entry;
 }
 
 /* Constants in the callers, so that the loop is made for them: class of the key; is_sum64, a sum of 64-bit integers;
  * row_size; key_in_row, the only string of the row, when there is one, being the key. */
-static inline __attribute__((always_inline)) void roll(rolling_operator *self, const fl__batch *batch,
+static inline __attribute__((always_inline)) void roll(fl__rolling_operator *self, const fl__batch *batch,
     fl__key_class class, bool is_sum64, uint32_t row_size, bool key_in_row)
 {
     fl__operator *op = &self->op;
@@ -226,7 +211,7 @@ static inline __attribute__((always_inline)) void roll(rolling_operator *self, c
     const char *row = fl__batch_rows(batch);
     uint32_t n = batch->count, field = config->field_offset;
     uint32_t value_offset = key_in_row ? 0 : self->value_offset, key_offset = key_in_row ? key->offset : 0;
-    combine_fn combine = self->combine;
+    fl__combine_fn combine = self->combine;
     bool is_pair = is_sum64 && key_in_row && class == FL__KEY_U64 && row_size == 16; /* {key, sum} or {sum, key} */
     char *candidates[FL__TABLE_BLOCK];
     emitter e;
@@ -278,9 +263,9 @@ static inline __attribute__((always_inline)) void roll(rolling_operator *self, c
 
 /* The shapes that most programs have get loops of their own. */
 static inline __attribute__((always_inline)) void roll_class(
-    rolling_operator *self, const fl__batch *batch, fl__key_class class)
+    fl__rolling_operator *self, const fl__batch *batch, fl__key_class class)
 {
-    bool is_sum64 = self->combine == sum_u64;
+    bool is_sum64 = self->is_sum64;
     if (is_sum64 && self->key_in_row && batch->row_size == 16 && class != FL__KEY_STRING)
         roll(self, batch, class, true, 16, true);
     else if (is_sum64 && self->key_in_row && batch->row_size == 24)
@@ -291,11 +276,24 @@ static inline __attribute__((always_inline)) void roll_class(
         roll(self, batch, class, false, batch->row_size, false);
 }
 
+void fl__rolling_replace(fl__rolling_operator *self, char *entry, const char *row)
+{
+    const fl__rolling_config *config = self->op.spec->config;
+    char *value = entry + self->value_offset;
+    int order = fl_compare(config->order, row + config->order_offset, value + config->order_offset);
+    if (config->what == FL_MAX_BY)
+        order = -order;
+    if (order > 0 || (order == 0 && config->first))
+        return;
+    if (self->heap)
+        fl__value_drop(&self->layout, value, self->heap);
+    fl__rolling_start(self, entry, row);
+}
+
 /* min_by, max_by: the whole row is replaced. */
-static void roll_by(rolling_operator *self, const fl__batch *batch)
+static void roll_by(fl__rolling_operator *self, const fl__batch *batch)
 {
     fl__operator *op = &self->op;
-    const fl__rolling_config *config = op->spec->config;
     const fl__key *key = op->spec->key[0];
     fl_collector *out = &op->out.collector;
     const uint64_t *hashes = fl__batch_hashes(batch);
@@ -307,18 +305,10 @@ static void roll_by(rolling_operator *self, const fl__batch *batch)
         uint32_t ref = fl__table_find_class(&self->table, self->table.key.class, hashes[i], k, true, &inserted);
         char *entry = fl__table_entry(&self->table, ref), *value = entry + self->value_offset;
         fl__table_touch(&self->table, ref);
-        if (inserted) {
-            start(self, entry, row);
-        } else {
-            int order = fl_compare(config->order, row + config->order_offset, value + config->order_offset);
-            if (config->what == FL_MAX_BY)
-                order = -order;
-            if (order < 0 || (order == 0 && !config->first)) {
-                if (self->heap)
-                    fl__value_drop(&self->layout, value, self->heap);
-                start(self, entry, row);
-            }
-        }
+        if (inserted)
+            fl__rolling_start(self, entry, row);
+        else
+            fl__rolling_replace(self, entry, row);
         if (timestamps)
             out->timestamp = timestamps[i];
         fl_collect_row(out, value);
@@ -328,7 +318,7 @@ static void roll_by(rolling_operator *self, const fl__batch *batch)
 static fl_status rolling(fl__operator *op, unsigned input, const fl__batch *batch)
 {
     (void)input;
-    rolling_operator *self = (rolling_operator *)op;
+    fl__rolling_operator *self = (fl__rolling_operator *)op;
     const fl__rolling_config *config = op->spec->config;
     if (config->what > FL_MAX) {
         roll_by(self, batch);
@@ -346,7 +336,7 @@ static fl_status rolling(fl__operator *op, unsigned input, const fl__batch *batc
 /* reduce and fold: the user's function combines. */
 static fl_status combine_by_user(fl__operator *op, const fl__batch *batch, bool is_fold)
 {
-    rolling_operator *self = (rolling_operator *)op;
+    fl__rolling_operator *self = (fl__rolling_operator *)op;
     const fl__rolling_config *config = op->spec->config;
     const fl__key *key = op->spec->key[0];
     fl__table *table = &self->table;
@@ -355,7 +345,7 @@ static fl_status combine_by_user(fl__operator *op, const fl__batch *batch, bool 
     const uint64_t *hashes = fl__batch_hashes(batch);
     const int64_t *timestamps = fl__batch_has(batch, FL__COLUMN_TIMESTAMP) ? fl__batch_timestamps(batch) : NULL;
     const char *row = fl__batch_rows(batch);
-    uint32_t n = batch->count, value_size = op->spec->out->size;
+    uint32_t n = batch->count;
     char *candidates[FL__TABLE_BLOCK];
     for (uint32_t i = 0; i < n && !*failed; i++, row += batch->row_size) {
         uint32_t in_block = i % FL__TABLE_BLOCK;
@@ -372,13 +362,9 @@ static fl_status combine_by_user(fl__operator *op, const fl__batch *batch, bool 
             op->ctx.timestamp = out->timestamp = timestamps[i];
         op->ctx.key = k;
         if (inserted)
-            start(self, entry, is_fold ? config->initial : row);
+            fl__rolling_start(self, entry, is_fold ? config->initial : row);
         if (!inserted || is_fold) {
-            if (self->heap)
-                memcpy(self->old, value, value_size);
-            op->spec->reduce(value, row, &op->ctx);
-            if (self->heap)
-                fl__value_settle(&self->layout, value, self->old, self->heap);
+            fl__rolling_call(self, value, row);
         }
         fl_collect_row(out, value);
     }
@@ -398,10 +384,11 @@ static fl_status fold(fl__operator *op, unsigned input, const fl__batch *batch)
     return combine_by_user(op, batch, true);
 }
 
-#define ROLLING_CLASS(k, p)                                                                                            \
+#define ROLLING_CLASS(k, p, b)                                                                                         \
     {                                                                                                                  \
-        .kind = k, .size = sizeof(rolling_operator), .is_keyed = true, .open = open, .process = p, .close = close      \
+        .kind = k, .size = sizeof(fl__rolling_operator), .is_keyed = true, .open = fl__rolling_open, .process = p,     \
+        .close = fl__rolling_close, .batch = &(b)                                                                      \
     }
-const fl__operator_class fl__rolling_class = ROLLING_CLASS("Keyed Aggregation", rolling);
-const fl__operator_class fl__reduce_class = ROLLING_CLASS("Keyed Reduce", reduce);
-const fl__operator_class fl__fold_class = ROLLING_CLASS("Keyed Fold", fold);
+const fl__operator_class fl__rolling_class = ROLLING_CLASS("Keyed Aggregation", rolling, fl__rolling_batch);
+const fl__operator_class fl__reduce_class = ROLLING_CLASS("Keyed Reduce", reduce, fl__reduce_batch);
+const fl__operator_class fl__fold_class = ROLLING_CLASS("Keyed Fold", fold, fl__fold_batch);

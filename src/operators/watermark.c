@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "flinc/stream.h"
+#include "stream/task.h"
 
 enum { KIND_NONE, KIND_BOUNDED, KIND_CUSTOM };
 
@@ -40,6 +41,7 @@ typedef struct watermark_operator {
     fl_time highest;       /* timestamp seen */
     fl_time next_periodic; /* processing time */
     fl_time active_until;  /* processing time; idle after */
+    bool is_silent;        /* BATCH mode: timestamps only */
 } watermark_operator;
 
 static void set_timer(watermark_operator *self, fl_time now)
@@ -60,6 +62,9 @@ static fl_status open(fl__operator *op, fl_error *error)
     const fl__watermark_config *config = op->spec->config;
     self->highest = FL_TIME_MIN;
     self->active_until = fl__operator_now(op) + config->idle_after.ms;
+    self->is_silent = op->task->is_batch; /* the generator is not asked at all, as in Flink */
+    if (self->is_silent)
+        return FL_OK;
     set_timer(self, fl__operator_now(op));
     return FL_OK;
 }
@@ -91,7 +96,7 @@ static fl_status process(fl__operator *op, unsigned input, const fl__batch *batc
     (void)input;
     watermark_operator *self = (watermark_operator *)op;
     const fl__watermark_config *config = op->spec->config;
-    if (config->idle_after.ms > 0) {
+    if (config->idle_after.ms > 0 && !self->is_silent) {
         self->active_until = fl__operator_now(op) + config->idle_after.ms;
         if (op->is_idle_output) {
             fl__operator_emit_idle(op, false);
@@ -114,7 +119,7 @@ static fl_status process(fl__operator *op, unsigned input, const fl__batch *batc
             highest = t;
         out->timestamp = t;
         fl_collect_row(out, row);
-        if (config->strategy.on_event) {
+        if (config->strategy.on_event && !self->is_silent) {
             op->ctx.timestamp = t;
             config->strategy.on_event(row, t, out, &op->ctx);
             if (fl__operator_failed(op))

@@ -32,6 +32,7 @@ fl_status fl__file_open(fl__file *file, const fl__os *os, const char *path, fl__
         [FL__FILE_WRITE] = { O_WRONLY | O_CREAT | O_TRUNC, "write" },
         [FL__FILE_APPEND] = { O_WRONLY | O_CREAT | O_APPEND, "write" },
         [FL__FILE_NEW] = { O_WRONLY | O_CREAT | O_EXCL, "make" },
+        [FL__FILE_SCRATCH] = { O_RDWR | O_CREAT | O_EXCL, "make the temporary file" },
     };
     *file = FL__FILE_INIT;
     int fd = os->open(os, path, modes[mode].flags);
@@ -42,6 +43,8 @@ fl_status fl__file_open(fl__file *file, const fl__os *os, const char *path, fl__
         os->close(os, fd);
         return io_error(error, "read", path, EISDIR);
     }
+    if (mode == FL__FILE_SCRATCH)
+        (void)os->unlink(os, path); /* one that stays is only untidy */
     *file = (fl__file){ .os = os, .fd = fd, .path = duplicate(path) };
     return FL_OK;
 }

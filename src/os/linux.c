@@ -52,7 +52,8 @@ static uint64_t random_u64(const fl__os *os)
 static int open_path(const fl__os *os, const char *path, int flags)
 {
     (void)os;
-    return CALL(open(path, flags | O_CLOEXEC, 0666));
+    bool is_scratch = (flags & O_ACCMODE) == O_RDWR; /* nobody else's business */
+    return CALL(open(path, flags | O_CLOEXEC, is_scratch ? 0600 : 0666));
 }
 
 static int close_fd(const fl__os *os, int fd)

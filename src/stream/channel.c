@@ -18,6 +18,11 @@ void fl__channel_init(fl__channel *channel, fl__memory *memory, const fl_type *t
     channel->watermark = FL_TIME_MIN;
 }
 
+void fl__channel_block(fl__channel *channel, fl__spool *spool)
+{
+    channel->spool = spool;
+}
+
 static void release_event(fl__event event)
 {
     if (event.kind == FL__EVENT_BATCH)
@@ -38,6 +43,8 @@ void fl__channel_release(fl__channel *channel)
         fl__batch_free(channel->returned[back_tail & (channel->return_capacity - 1)]);
     if (channel->spare)
         fl__batch_free(channel->spare);
+    if (channel->spool)
+        fl__spool_release(channel->spool);
     fl__free(channel->memory, channel->ring, channel->capacity * sizeof *channel->ring);
     fl__free(channel->memory, channel->returned, channel->return_capacity * sizeof *channel->returned);
     fl__free(channel->memory, channel->overdraft, channel->overdraft_capacity * sizeof *channel->overdraft);
@@ -58,8 +65,34 @@ static bool try_push(fl__channel *channel, fl__event event)
     return true;
 }
 
+/* Watermarks and idleness say nothing to somebody who gets everything at once. */
+static void push_blocking(fl__channel *channel, fl__event event)
+{
+    if (event.kind == FL__EVENT_END)
+        fl__spool_end(channel->spool);
+    if (event.kind != FL__EVENT_BATCH)
+        return;
+    fl__batch *batch = (fl__batch *)(uintptr_t)event.value;
+    if (!fl__spool_add(channel->spool, batch))
+        fl__channel_return_spare(channel, batch);
+}
+
+static bool pop_blocking(fl__channel *channel, fl__event *event)
+{
+    if (channel->is_ended)
+        return false;
+    fl__batch *batch = fl__spool_next(channel->spool);
+    *event = batch ? (fl__event){ .kind = FL__EVENT_BATCH, .value = (int64_t)(uintptr_t)batch }
+                   : (fl__event){ .kind = FL__EVENT_END };
+    return true;
+}
+
 void fl__channel_push(fl__channel *channel, fl__event event)
 {
+    if (FL_UNLIKELY(channel->spool != NULL)) {
+        push_blocking(channel, event);
+        return;
+    }
     if (!fl__channel_blocked(channel) && try_push(channel, event)) {
         if (channel->consumer)
             fl__waker_wake(channel->consumer);
@@ -133,6 +166,8 @@ void fl__channel_return_spare(fl__channel *channel, fl__batch *batch)
 
 bool fl__channel_is_empty(fl__channel *channel)
 {
+    if (channel->spool)
+        return channel->is_ended;
     uint32_t tail = atomic_load_explicit(&channel->tail, memory_order_relaxed);
     if (tail != channel->head_seen)
         return false;
@@ -142,6 +177,8 @@ bool fl__channel_is_empty(fl__channel *channel)
 
 bool fl__channel_pop(fl__channel *channel, fl__event *event)
 {
+    if (FL_UNLIKELY(channel->spool != NULL))
+        return pop_blocking(channel, event);
     if (fl__channel_is_empty(channel))
         return false;
     uint32_t tail = atomic_load_explicit(&channel->tail, memory_order_relaxed);
@@ -158,6 +195,10 @@ bool fl__channel_pop(fl__channel *channel, fl__event *event)
 
 void fl__channel_return(fl__channel *channel, fl__batch *batch)
 {
+    if (channel->spool) {
+        fl__spool_give_back(channel->spool, batch);
+        return;
+    }
     uint32_t head = atomic_load_explicit(&channel->return_head, memory_order_relaxed);
     /* what the ring does not hold is freed: the pool stays bounded */
     if (head - atomic_load_explicit(&channel->return_tail, memory_order_acquire) == channel->return_capacity) {

@@ -5,6 +5,9 @@
  * ring goes to the producer's overdraft, an unbounded queue that is counted and makes the task take no more input until
  * it drained: a channel never refuses.
  *
+ * A blocking channel (BATCH mode) has a spool in the ring's place: the consumer's task starts when the producer's has
+ * ended, so that nobody waits and nobody is woken. Of control events only the end matters there.
+ *
  * Across processes the same ring is emptied and filled by the network's threads.
  *
  * Invariants: C1 order: nothing enters the ring while the overdraft is not empty. C2 capacity is a power of two. C3 the
@@ -14,6 +17,7 @@
 
 #include "data/batch.h"
 #include "os/waker.h"
+#include "stream/spool.h"
 
 typedef enum fl__event_kind {
     FL__EVENT_BATCH,     /* value: fl__batch *, owned by who holds the event */
@@ -40,6 +44,7 @@ typedef struct fl__channel {
     uint32_t columns;
     uint32_t segment_size;
     fl__memory *memory;
+    fl__spool *spool;               /* NULL: not blocking */
     fl__waker *producer, *consumer; /* of the two tasks; woken on progress. NULL: nobody parks */
 
     /* producer's side */
@@ -68,7 +73,14 @@ typedef struct fl__channel {
 /* capacity: events in the ring, a power of two. */
 void fl__channel_init(fl__channel *channel, fl__memory *memory, const fl_type *type, uint32_t columns,
     uint32_t segment_size, uint32_t capacity);
+/* Makes it a blocking one; spool: empty, released by fl__channel_release. Before any use. */
+void fl__channel_block(fl__channel *channel, fl__spool *spool);
 void fl__channel_release(fl__channel *channel);
+/* What went wrong with the spool; FL_OK without one. Either side's thread. */
+static inline fl_status fl__channel_failed(const fl__channel *channel)
+{
+    return channel->spool ? channel->spool->error.status : FL_OK;
+}
 
 /* ---- producer's thread ---- */
 

@@ -32,6 +32,13 @@ typedef struct fl__output fl__output;
 typedef struct fl__writer fl__writer;
 typedef struct fl__task fl__task;
 
+/* What takes an operator's place in BATCH mode. */
+typedef struct fl__batch_variants {
+    const fl__operator_class *class;  /* for rows in any order */
+    const fl__operator_class *sorted; /* for rows key by key, in order of time; used when needs_order says so */
+    bool (*needs_order)(const fl__operator_spec *spec); /* NULL: never */
+} fl__batch_variants;
+
 /* What an operator does. One static object per kind; NULL members are what their comment says. */
 struct fl__operator_class {
     const char *kind;     /* default name of such operators, Flink's: "Map", "Keyed Aggregation" … */
@@ -60,6 +67,16 @@ struct fl__operator_class {
     void (*flush)(fl__operator *op);
     /* Once, also after failures and when open failed half way. NULL: nothing. */
     void (*close)(fl__operator *op);
+
+    /* ---- BATCH mode (docs/design/batch.md) ---- */
+    const fl__batch_variants *batch;    /* NULL: the class serves both modes */
+    const fl__operator_class *combiner; /* aggregates ahead, in the sender's chain; NULL: nothing does */
+    bool is_combiner;
+    bool holds_rows;          /* takes of the memory for sorting and aggregating: fl__task.batch_memory is its share */
+    const char *not_in_batch; /* BATCH is refused, for this reason; NULL: it is not */
+    /* A batch class with it gets its rows key by key, in order of timestamp, then of arrival; batches of process hold
+     * rows of one key. Called at the end of each key: fire everything, forget it. FL_AGAIN: output blocked, call again. */
+    fl_status (*end_key)(fl__operator *op);
 };
 
 /* The immutable description of an operator, made by the graph, shared by its subtasks. */

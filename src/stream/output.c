@@ -274,7 +274,7 @@ static void to_targets(fl__output *out, fl__event event)
 
 void fl__operator_emit_watermark(fl__operator *op, fl_time watermark)
 {
-    if (watermark <= op->out.watermark)
+    if (watermark <= op->out.watermark || (op->task->is_batch && watermark < FL_TIME_MAX))
         return;
     op->out.watermark = watermark;
     flush_all_outputs(op);
@@ -293,7 +293,7 @@ void fl__operator_emit_idle(fl__operator *op, bool idle)
         op->idle_wanted = idle;
         return;
     }
-    if (op->is_idle_output == idle)
+    if (op->is_idle_output == idle || op->task->is_batch)
         return;
     op->is_idle_output = idle;
     flush_all_outputs(op);

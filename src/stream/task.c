@@ -267,18 +267,36 @@ static bool all_ended(const fl__task *task)
     return true;
 }
 
+/* Does the input wait for the other one, a broadcast side, to end? */
+static bool must_wait(const fl__task *task, unsigned number)
+{
+    for (uint32_t i = 0; i < task->input_count; i++) {
+        const fl__input *input = &task->inputs[i];
+        if (i != number && input->comes_first && input->ended < input->channel_count)
+            return true;
+    }
+    return false;
+}
+
 /* Takes one event of one channel: inputs in turn, channels in turn. False when there is none. */
 static bool take_input(fl__task *task)
 {
     for (uint32_t i = 0; i < task->input_count; i++) {
         unsigned number = (task->next_input + i) % task->input_count;
         fl__input *input = &task->inputs[number];
+        if (FL_UNLIKELY(task->is_batch && must_wait(task, number)))
+            continue;
         for (uint32_t c = 0; c < input->channel_count; c++) {
             uint32_t at = input->next;
             input->next = at + 1 == input->channel_count ? 0 : at + 1;
             fl__event event;
             if (!fl__channel_pop(input->channels[at], &event))
                 continue;
+            if (FL_UNLIKELY(fl__channel_failed(input->channels[at]) != FL_OK)) {
+                fl__task_fail(
+                    task, input->channels[at]->spool->error.status, "%s", input->channels[at]->spool->error.text);
+                return true;
+            }
             task->next_input = (number + 1) % task->input_count;
             take_event(task, number, input->channels[at], event);
             return true;
@@ -379,7 +397,7 @@ static void count_sink_rows(fl__task *task)
 
 static fl__step dry(fl__task *task)
 {
-    if (task->is_dirty) {
+    if (task->is_dirty && !task->is_batch) {
         flush_all(task);
         return FL__STEP_PROGRESS;
     }

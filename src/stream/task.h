@@ -33,6 +33,7 @@ typedef struct fl__input {
     uint32_t next;  /* round robin */
     fl_time watermark;
     bool is_idle;
+    bool comes_first; /* BATCH: the broadcast side; other inputs wait until it has ended */
 } fl__input;
 
 /* Sums of one subtask, read by others for progress and metrics (relaxed atomics). */
@@ -60,6 +61,9 @@ struct fl__task {
     bool is_blocked; /* some channel has an overdraft */
     bool is_dirty;   /* rows may lie in open batches */
     bool is_opened, is_done;
+    bool is_batch;        /* BATCH mode: no watermarks but the last, nothing is sent before it is full */
+    int stage;            /* BATCH: when it runs */
+    int64_t batch_memory; /* BATCH: bytes that each operator that sorts or aggregates may hold */
     bool failed;
     fl_error error;
     fl_status ended_with;     /* FL_OK, or error's */

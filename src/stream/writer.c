@@ -66,6 +66,12 @@ static void lane_sync(fl__lane *lane)
     lane->batch->count = (uint32_t)((size_t)(lane->cursor - fl__batch_rows(lane->batch)) / lane->batch->row_size);
 }
 
+/* The spool of a blocking exchange could not be written. */
+static void fail_channel(fl__writer *writer, const fl__channel *channel)
+{
+    fl__task_fail(writer->task, channel->spool->error.status, "%s", channel->spool->error.text);
+}
+
 static void send(fl__writer *writer, fl__lane *lane, fl__batch *batch)
 {
     writer->rows += batch->count;
@@ -73,6 +79,8 @@ static void send(fl__writer *writer, fl__lane *lane, fl__batch *batch)
     fl__channel_push(lane->channel, (fl__event){ .kind = FL__EVENT_BATCH, .value = (int64_t)(uintptr_t)batch });
     if (FL_UNLIKELY(fl__channel_blocked(lane->channel)))
         writer->task->is_blocked = true;
+    if (FL_UNLIKELY(fl__channel_failed(lane->channel) != FL_OK))
+        fail_channel(writer, lane->channel);
 }
 
 static void lane_send(fl__writer *writer, fl__lane *lane)
@@ -325,5 +333,7 @@ void fl__writer_event(fl__writer *writer, fl__event event)
         fl__channel_push(writer->lanes[i].channel, event);
         if (fl__channel_blocked(writer->lanes[i].channel))
             writer->task->is_blocked = true;
+        if (fl__channel_failed(writer->lanes[i].channel) != FL_OK)
+            fail_channel(writer, writer->lanes[i].channel);
     }
 }

@@ -1,6 +1,7 @@
 #!/bin/sh
 # usage: golden.sh EXAMPLE ordered|any PARALLELISM… [-- ARG…]: runs build/examples/EXAMPLE and compares what it prints
 # with EXAMPLE.expected beside this file: line by line (ordered, without subtask prefixes), or as a set (any).
+# EXAMPLE.batch: the same program in BATCH mode, compared with EXAMPLE.batch.expected.
 # Started by run_in_tmp.sh.
 set -u
 example=$1
@@ -13,7 +14,8 @@ while [ $# -gt 0 ] && [ "$1" != -- ]; do
 done
 [ $# -eq 0 ] || shift
 here=$(dirname "$0")
-program=$FLINC_BUILD/examples/$example
+program=$FLINC_BUILD/examples/${example%.batch}
+[ "$example" = "${example%.batch}" ] || set -- "$@" -D execution.runtime-mode=BATCH
 
 # Subtasks print "2> …" or, with a prefix, "prefix:2> …": which one it was is not what is tested.
 normal() {

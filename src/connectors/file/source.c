@@ -225,5 +225,6 @@ fl_stream *fl__read_text(fl_env *env, const char *path, const fl_source_options 
                                             .out = FL_TYPE(fl_string),
                                             .options = (const fl_options *)options,
                                             .config = config,
+                                            .is_unbounded = options->monitor_every.ms > 0,
                                         });
 }

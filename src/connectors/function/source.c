@@ -523,5 +523,6 @@ fl_stream *fl__add_source(fl_env *env, fl_function body, const fl_type *type, co
                                             .config = config,
                                             .not_parallel = !options->parallel,
                                             .emits_timestamps = true,
+                                            .is_unbounded = !options->bounded,
                                         });
 }

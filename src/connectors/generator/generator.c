@@ -109,5 +109,6 @@ fl_stream *fl__generate(fl_env *env, fl_function f, const fl_type *type, const f
                                             .function = f,
                                             .config = config,
                                             .emits_timestamps = options->timestamps,
+                                            .is_unbounded = options->count == 0,
                                         });
 }

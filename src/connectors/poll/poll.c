@@ -84,5 +84,6 @@ fl_stream *fl__poll_source(
                                             .default_name = source->name,
                                             .config = config,
                                             .emits_timestamps = !source->no_timestamps,
+                                            .is_unbounded = !options->bounded,
                                         });
 }

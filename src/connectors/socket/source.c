@@ -198,5 +198,6 @@ fl_stream *fl__socket_text(fl_env *env, const char *host, int64_t port, const fl
                                             .options = (const fl_options *)options,
                                             .config = config,
                                             .not_parallel = true,
+                                            .is_unbounded = true,
                                         });
 }

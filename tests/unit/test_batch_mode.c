@@ -1,0 +1,437 @@
+/* BATCH mode: which jobs run in it, final results, stages, blocking exchanges with and without files. */
+#include <flinc.h>
+#include <flinc/testing.h>
+
+#include "api/api.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+typedef struct {
+    fl_string word;
+    int64_t count;
+} Word;
+FL_ROW(Word, word, count);
+
+typedef struct {
+    int64_t key, a, b;
+} Pair;
+FL_ROW(Pair, key, a, b);
+
+static fl_env *new_env(const char *mode)
+{
+    fl_env *env = fl_env_new(0, NULL);
+    fl_set(env, "execution.runtime-mode", mode);
+    return env;
+}
+
+static void assert_has(const char *text, const char *part)
+{
+    if (!strstr(text, part))
+        fail_msg("\"%s\" should say \"%s\"", text, part);
+}
+
+static Word words[6]; /* filled by main */
+
+static void add(void *value, const void *in, fl_context *ctx)
+{
+    (void)ctx;
+    ((Word *)value)->count += ((const Word *)in)->count;
+}
+
+static void add_length(void *value, const void *in, fl_context *ctx)
+{
+    (void)ctx;
+    *(int64_t *)value += ((const Word *)in)->count;
+}
+
+/* ---- which mode ---- */
+
+static void generate(const void *in, fl_collector *out, fl_context *ctx)
+{
+    (void)ctx;
+    fl_collect(out, (const int64_t *)in);
+}
+
+static void run_source(const void *in, fl_collector *out, fl_context *ctx)
+{
+    (void)in, (void)ctx;
+    for (int64_t i = 0; i < 3; i++)
+        fl_collect(out, &i);
+}
+
+static fl_status poll_nothing(fl_collector *out, fl_context *ctx)
+{
+    (void)out, (void)ctx;
+    return FL_DONE;
+}
+
+static const fl_source_class polled = { .name = "Polled", .poll = poll_nothing };
+
+static void assert_unbounded(const char *name, fl_stream *(*source)(fl_env *env))
+{
+    fl_env *env = new_env("BATCH");
+    fl_discard(source(env));
+    assert_int_not_equal(fl_execute(env, "job"), 0);
+    assert_has(fl_env_error(env), name);
+    assert_has(fl_env_error(env), "test_batch_mode.c:");
+    assert_has(fl_env_error(env), "may never end");
+    assert_has(fl_env_error(env), "STREAMING or AUTOMATIC");
+    fl_env_free(env);
+    env = new_env("AUTOMATIC");
+    fl_discard(source(env));
+    char *plan = fl_plan_text(env);
+    assert_non_null(plan);
+    assert_false(env->graph.is_batch);
+    free(plan);
+    fl_env_free(env);
+}
+
+static fl_stream *endless(fl_env *env)
+{
+    return fl_generate(env, generate, int64_t);
+}
+static fl_stream *socket_lines(fl_env *env)
+{
+    return fl_socket_text(env, "localhost", 9);
+}
+static fl_stream *monitored(fl_env *env)
+{
+    return fl_read_text(env, "examples/data/words.txt", .monitor_every = fl_seconds(1));
+}
+static fl_stream *function(fl_env *env)
+{
+    return fl_add_source(env, run_source, int64_t, .name = "mine");
+}
+static fl_stream *polling(fl_env *env)
+{
+    return fl_poll_source(env, &polled, int64_t);
+}
+
+static void test_unbounded(void **state)
+{
+    (void)state;
+    assert_unbounded("Generator", endless);
+    assert_unbounded("Socket", socket_lines);
+    assert_unbounded("File", monitored);
+    assert_unbounded("mine", function);
+    assert_unbounded("Polled", polling);
+}
+
+static void test_bounded(void **state)
+{
+    (void)state;
+    fl_env *env = new_env("AUTOMATIC");
+    fl_discard(fl_generate(env, generate, int64_t, .count = 3));
+    fl_discard(fl_read_text(env, "examples/data/words.txt"));
+    fl_discard(fl_sequence(env, 1, 3));
+    fl_discard(fl_from_elements(env, int64_t, 1));
+    fl_discard(fl_add_source(env, run_source, int64_t, .bounded = true));
+    fl_discard(fl_poll_source(env, &polled, int64_t, .bounded = true));
+    assert_int_equal(fl_execute(env, "job"), 0);
+    assert_true(env->graph.is_batch);
+    fl_env_free(env);
+}
+
+static void test_setting(void **state)
+{
+    (void)state;
+    fl_env *env = fl_env_new(0, NULL);
+    assert_string_equal(fl_get_option(env, "execution.runtime-mode"), "STREAMING");
+    fl_set_runtime_mode(env, FL_BATCH);
+    assert_string_equal(fl_get_option(env, "execution.runtime-mode"), "BATCH");
+    fl_set_runtime_mode(env, FL_AUTOMATIC);
+    assert_string_equal(fl_get_option(env, "execution.runtime-mode"), "AUTOMATIC");
+    fl_set_runtime_mode(env, (fl_runtime_mode)7);
+    assert_has(fl_env_error(env), "7 is no mode; it must be FL_STREAMING, FL_BATCH or FL_AUTOMATIC");
+    fl_env_free(env);
+    env = new_env("FAST");
+    assert_has(fl_env_error(env), "'FAST' is not one of STREAMING BATCH AUTOMATIC");
+    fl_env_free(env);
+    env = fl_env_new(0, NULL);
+    fl_set(env, "execution.batch-shuffle-mode", "ALL_EXCHANGES_HYBRID");
+    assert_has(fl_env_error(env), "is not one of ALL_EXCHANGES_BLOCKING ALL_EXCHANGES_PIPELINED");
+    fl_env_free(env);
+}
+
+static void test_mode_changed_after_plan(void **state)
+{
+    (void)state;
+    fl_env *env = new_env("BATCH");
+    fl_discard(fl_sum(fl_key_by(fl_from_collection(env, Word, words, 6), "word"), "count"));
+    free(fl_plan_text(env));
+    free(fl_plan_json(env));
+    fl_discard(fl_sequence(env, 1, 3));
+    fl_set_runtime_mode(env, FL_STREAMING);
+    assert_int_not_equal(fl_execute(env, "job"), 0);
+    assert_has(fl_env_error(env), "set it before fl_plan_json");
+    fl_env_free(env);
+}
+
+/* ---- final results ---- */
+
+static Word sums[3], greatest[3];
+
+static Word word(const char *text, int64_t count)
+{
+    return (Word){ fl_string_of(text, strlen(text)), count };
+}
+
+static void fill(void)
+{
+    static const char long_word[] = "a rather long word";
+    const Word all[] = { word("a", 1), word("b", 5), word("a", 2), word(long_word, 1), word("b", 1),
+        word(long_word, 1) };
+    memcpy(words, all, sizeof all);
+    memcpy(sums, (const Word[]){ word("a", 3), word("b", 6), word(long_word, 2) }, sizeof sums);
+    memcpy(greatest, (const Word[]){ word("a", 2), word("b", 5), word(long_word, 1) }, sizeof greatest);
+}
+
+typedef struct variant {
+    const char *shuffle, *memory;
+    int parallelism;
+    bool is_chained, is_simulated;
+} variant;
+
+static const variant variants[] = {
+    { "ALL_EXCHANGES_BLOCKING", "512 mb", 1, true, false },
+    { "ALL_EXCHANGES_BLOCKING", "512 mb", 2, true, false },
+    { "ALL_EXCHANGES_BLOCKING", "1 b", 2, true, false },
+    { "ALL_EXCHANGES_BLOCKING", "1 b", 3, false, false },
+    { "ALL_EXCHANGES_PIPELINED", "512 mb", 2, true, false },
+    { "ALL_EXCHANGES_PIPELINED", "1 b", 2, false, false },
+    { "ALL_EXCHANGES_BLOCKING", "1 b", 2, true, true },
+    { "ALL_EXCHANGES_PIPELINED", "1 b", 2, true, true },
+};
+
+static fl_env *env_of(const variant *v)
+{
+    fl_env *env = new_env("BATCH");
+    fl_set(env, "execution.batch-shuffle-mode", v->shuffle);
+    fl_set(env, "taskmanager.memory.managed.size", v->memory);
+    fl_set(env, "pipeline.operator-chaining.enabled", v->is_chained ? "true" : "false");
+    fl_set_parallelism(env, v->parallelism);
+    if (v->is_simulated)
+        fl_test_simulate(env, .seed = 7);
+    return env;
+}
+
+static void assert_rows(fl_env *env, fl_test_rows *rows, const void *expected, size_t count, size_t size)
+{
+    if (fl_execute(env, "job") != 0)
+        fail_msg("%s", fl_env_error(env));
+    const char *difference = fl__test_difference(rows, expected, count, size, FL_TEST_ANY_ORDER);
+    if (difference)
+        fail_msg("%s", difference);
+}
+#define assert_rows(env, rows, expected)                                                                               \
+    assert_rows(env, rows, expected, sizeof(expected) / sizeof *(expected), sizeof *(expected))
+
+static fl_stream *keyed_words(fl_env *env, int parallelism)
+{
+    return fl_key_by(fl_test_source(env, Word, words, 6, .parallelism = parallelism), "word");
+}
+
+static void test_one_result_per_key(void **state)
+{
+    (void)state;
+    static const int64_t lengths[] = { 103, 106, 102 };
+    for (size_t i = 0; i < sizeof variants / sizeof variants[0]; i++) {
+        const variant *v = &variants[i];
+        fl_env *env = env_of(v);
+        fl_test_rows *rows = fl_test_sink(fl_sum(keyed_words(env, v->parallelism), "count"), Word);
+        assert_rows(env, rows, sums);
+        for (size_t r = 0; r < 3; r++)
+            assert_true(fl_test_timestamp(rows, r) == FL_NO_TIMESTAMP);
+        fl_env_free(env);
+        env = env_of(v);
+        rows = fl_test_sink(fl_reduce(keyed_words(env, v->parallelism), add), Word);
+        assert_rows(env, rows, sums);
+        fl_env_free(env);
+        env = env_of(v);
+        rows = fl_test_sink(fl_fold(keyed_words(env, v->parallelism), &(int64_t){ 100 }, add_length, int64_t), int64_t);
+        assert_rows(env, rows, lengths);
+        fl_env_free(env);
+        env = env_of(v);
+        rows = fl_test_sink(fl_max(keyed_words(env, v->parallelism), "count"), Word);
+        assert_rows(env, rows, greatest);
+        fl_env_free(env);
+        env = env_of(v);
+        rows = fl_test_sink(fl_max_by(keyed_words(env, v->parallelism), "count"), Word);
+        assert_rows(env, rows, greatest);
+        fl_env_free(env);
+    }
+}
+
+static fl_time seen_watermark[2];
+
+static void watch_watermark(const void *in, fl_collector *out, fl_context *ctx)
+{
+    seen_watermark[0] = fl_current_watermark(ctx);
+    fl_collect_row(out, in);
+}
+
+/* Watermarks of sources, of generators that look at each record, and by the clock: none of them comes. */
+static void on_event(const void *in, fl_time timestamp, fl_collector *out, fl_context *ctx)
+{
+    (void)in, (void)ctx;
+    fl_emit_watermark(out, timestamp);
+}
+
+static void test_no_watermarks(void **state)
+{
+    (void)state;
+    static const fl_time times[] = { 1, 2, 3, 4, 5, 6 };
+    fl_env *env = new_env("BATCH");
+    fl_stream *in = fl_test_source(env, Word, words, 6, .timestamps = times, .watermarks = times);
+    fl_stream *again = fl_watermarks(in, fl_punctuated_watermarks(on_event), .timestamp = "count");
+    fl_test_rows *rows = fl_test_sink(fl_process(again, watch_watermark, Word, .chaining = FL_CHAIN_HEAD), Word);
+    assert_int_equal(fl_execute(env, "job"), 0);
+    assert_true(seen_watermark[0] == FL_TIME_MIN);
+    assert_true(fl_test_timestamp(rows, 1) == 5);
+    fl_env_free(env);
+}
+
+/* ---- stages ---- */
+
+static void test_plan(void **state)
+{
+    (void)state;
+    fl_env *env = new_env("BATCH");
+    fl_set_parallelism(env, 2);
+    fl_stream *counts = fl_sum(keyed_words(env, 2), "count");
+    fl_discard(fl_rebalance(counts), .parallelism = 1);
+    char *plan = fl_plan_text(env);
+    assert_has(plan, "Combine(Keyed Sum(count))");
+    free(plan);
+    assert_int_equal(env->graph.stage_count, 3);
+    fl_env_free(env);
+    env = new_env("BATCH");
+    fl_set(env, "execution.batch-shuffle-mode", "ALL_EXCHANGES_PIPELINED");
+    fl_discard(fl_sum(keyed_words(env, 2), "count"));
+    free(fl_plan_text(env));
+    assert_int_equal(env->graph.stage_count, 1);
+    fl_env_free(env);
+}
+
+static _Atomic int ended, began_early;
+
+static void note_end(fl_context *ctx)
+{
+    (void)ctx;
+    atomic_fetch_add(&ended, 1);
+}
+static void note_begin(fl_context *ctx)
+{
+    (void)ctx;
+    if (atomic_load(&ended) < 3)
+        atomic_store(&began_early, 1);
+}
+static void pass(const void *in, fl_collector *out, fl_context *ctx)
+{
+    (void)ctx;
+    fl_collect_row(out, in);
+}
+
+static void test_stages_follow_each_other(void **state)
+{
+    (void)state;
+    atomic_store(&ended, 0);
+    atomic_store(&began_early, 0);
+    fl_env *env = new_env("BATCH");
+    fl_set_parallelism(env, 3);
+    fl_stream *first = fl_map(fl_rebalance(fl_sequence(env, 1, 30000)), pass, int64_t, .close = note_end);
+    fl_test_rows *rows = fl_test_sink(fl_map(fl_rebalance(first), pass, int64_t, .open = note_begin), int64_t);
+    assert_int_equal(fl_execute(env, "job"), 0);
+    size_t count;
+    fl_test_get(rows, &count);
+    assert_int_equal(count, 30000);
+    assert_int_equal(atomic_load(&began_early), 0);
+    fl_env_free(env);
+}
+
+/* A row larger than a segment and many rows go through files as they go through memory. */
+static void test_files(void **state)
+{
+    (void)state;
+    enum { N = 5000 };
+    static Word rows_in[N];
+    char *large = malloc(200000);
+    memset(large, 'x', 200000);
+    for (int i = 0; i < N; i++)
+        rows_in[i] = (Word){ fl_string_of(large, i == 17 ? 200000 : (size_t)i % 40), i };
+    for (int spill = 0; spill < 2; spill++) {
+        fl_env *env = new_env("BATCH");
+        fl_set(env, "taskmanager.memory.managed.size", spill ? "1 b" : "64 mb");
+        fl_set(env, "taskmanager.memory.segment-size", "4 kb");
+        fl_test_rows *rows = fl_test_sink(fl_rebalance(fl_test_source(env, Word, rows_in, N)), Word);
+        if (fl_execute(env, "job") != 0)
+            fail_msg("%s", fl_env_error(env));
+        const char *difference = fl_test_difference(rows, rows_in, N, FL_TEST_IN_ORDER);
+        if (difference)
+            fail_msg("%.200s", difference);
+        fl_env_free(env);
+    }
+    free(large);
+}
+
+static void test_folders(void **state)
+{
+    (void)state;
+    fl_env *env = new_env("BATCH");
+    fl_set(env, "io.tmp.dirs", "/tmp,/nowhere/at/all");
+    fl_discard(fl_sum(keyed_words(env, 1), "count"));
+    assert_int_not_equal(fl_execute(env, "job"), 0);
+    assert_has(fl_env_error(env), "/nowhere/at/all");
+    assert_has(fl_env_error(env), "io.tmp.dirs");
+    fl_env_free(env);
+    env = fl_env_new(0, NULL); /* STREAMING has no use for it */
+    fl_set(env, "io.tmp.dirs", "/nowhere/at/all");
+    fl_discard(fl_sum(keyed_words(env, 1), "count"));
+    assert_int_equal(fl_execute(env, "job"), 0);
+    fl_env_free(env);
+}
+
+static void crash(const void *in, fl_collector *out, fl_context *ctx)
+{
+    (void)out;
+    if (((const Word *)in)->count == 5)
+        fl_fail(ctx, "five");
+}
+
+static void test_failures(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof variants / sizeof variants[0]; i++) {
+        fl_env *env = env_of(&variants[i]);
+        fl_stream *in = fl_test_source(env, Word, words, 6, .parallelism = variants[i].parallelism);
+        fl_discard(fl_sum(fl_key_by(fl_flat_map(fl_rebalance(in), crash, Word), "word"), "count"));
+        assert_int_not_equal(fl_execute(env, "job"), 0);
+        assert_has(fl_env_error(env), "five");
+        fl_env_free(env);
+    }
+}
+
+int main(void)
+{
+    fill();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_unbounded),
+        cmocka_unit_test(test_bounded),
+        cmocka_unit_test(test_setting),
+        cmocka_unit_test(test_mode_changed_after_plan),
+        cmocka_unit_test(test_one_result_per_key),
+        cmocka_unit_test(test_no_watermarks),
+        cmocka_unit_test(test_plan),
+        cmocka_unit_test(test_stages_follow_each_other),
+        cmocka_unit_test(test_files),
+        cmocka_unit_test(test_folders),
+        cmocka_unit_test(test_failures),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
