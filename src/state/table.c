@@ -1,6 +1,7 @@
 #include "state/table.h"
 
 #include "base/error.h"
+#include "state/table_snapshot.h"
 
 #include <sys/mman.h>
 
@@ -97,6 +98,7 @@ void fl__table_release(fl__table *table)
 {
     if (!table->slots)
         return;
+    fl__table_snapshot_finish(table);
     release_dead(table);
     free_chunks(table, table->chunks);
     free_chunks(table, table->spare_chunks);
@@ -109,6 +111,7 @@ void fl__table_release(fl__table *table)
 
 void fl__table_clear(fl__table *table)
 {
+    fl__table_snapshot_finish(table);
     release_dead(table);
     /* all of them serve the next round; the oldest, which are the smallest, first */
     for (fl__table_chunk *c = table->chunks, *next; c; c = next) {
@@ -202,6 +205,7 @@ static uint32_t take_entry(fl__table *table, uint32_t group)
     fl__page_group *g = &table->groups[group];
     if (g->free_ref) {
         uint32_t ref = g->free_ref - 1;
+        fl__table_touch(table, ref);
         memcpy(&g->free_ref, fl__table_entry(table, ref), sizeof g->free_ref);
         uint32_t slot = ref & ((1u << table->slot_bits) - 1);
         table->pages[ref >> table->slot_bits].dead[slot / 64] &= ~(UINT64_C(1) << slot % 64);
@@ -272,6 +276,7 @@ void fl__table_remove(fl__table *table, uint64_t hash, const void *key)
     }
     table->slots[hole] = 0;
     table->count--;
+    fl__table_touch(table, ref);
     char *entry = fl__table_entry(table, ref);
     if (table->heap)
         fl__value_drop(&table->key_layout, entry + table->key_offset, table->heap);
@@ -280,7 +285,6 @@ void fl__table_remove(fl__table *table, uint64_t hash, const void *key)
         page->dead = fl__alloc_zero(table->memory, (page->capacity + 63u) / 64 * 8);
     uint32_t slot = ref & ((1u << table->slot_bits) - 1);
     page->dead[slot / 64] |= UINT64_C(1) << slot % 64;
-    page->changed = 1;
     memcpy(entry, &table->groups[page->group].free_ref, sizeof(uint32_t));
     table->groups[page->group].free_ref = ref + 1;
 }

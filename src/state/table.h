@@ -11,8 +11,8 @@
  * entry the key comes at key_offset, the rest is the user's: zeroed when the entry is made. Removed entries are
  * reused; until then their first 4 bytes link them.
  *
- * Pages are the unit of snapshots: fl__table_page gives each with its key group, `changed` is set when an entry was
- * handed out for writing since it was last cleared (to come: claims, see docs/design).
+ * Pages are the unit of snapshots (table_snapshot.h): `changed` is set when an entry was handed out for writing since
+ * the last one; a page that a snapshot still needs is written out before it changes.
  *
  * Measured: see docs/performance.md (keyed sum). One thread. */
 #ifndef FL_STATE_TABLE_H
@@ -57,7 +57,8 @@ typedef struct fl__table {
     char *chunk_cursor, *chunk_end;
     size_t chunk_bytes; /* of all of them */
     fl__layout key_layout;
-    fl__heap *heap; /* owns long keys; NULL for flat keys */
+    fl__heap *heap;                      /* owns long keys; NULL for flat keys */
+    struct fl__table_snapshot *snapshot; /* that pages are still promised to; NULL: none */
 } fl__table;
 
 /* key: the type and class of the keys (copied). entry_size: all of the entry, key included. max_parallelism: see above.
@@ -76,7 +77,17 @@ static inline char *fl__table_entry(const fl__table *table, uint32_t ref)
 #define FL__NO_REF UINT32_MAX
 
 /* Slow paths of the inline functions. */
+void fl__table_claim(fl__table *table, uint32_t page);
 uint32_t fl__table_insert(fl__table *table, uint64_t hash, const void *key, uint64_t position);
+
+/* Says that an entry's content changes; call before writing. */
+static inline void fl__table_touch(fl__table *table, uint32_t ref)
+{
+    uint32_t page = ref >> table->slot_bits;
+    table->pages[page].changed = 1;
+    if (FL_UNLIKELY(table->snapshot))
+        fl__table_claim(table, page);
+}
 
 static inline void fl__table_prefetch(const fl__table *table, uint64_t hash)
 {
@@ -108,6 +119,7 @@ static inline __attribute__((always_inline)) void fl__table_candidates(
 {
     const uint64_t *slots = table->slots;
     fl__page *pages = table->pages;
+    bool is_claiming = table->snapshot != NULL;
     uint64_t mask = table->mask;
     uint32_t slot_bits = table->slot_bits, slot_mask = (1u << slot_bits) - 1, entry_size = table->entry_size;
     if (is_large) {
@@ -127,6 +139,8 @@ static inline __attribute__((always_inline)) void fl__table_candidates(
         uint32_t ref = (uint32_t)slot - 1;
         fl__page *page = &pages[ref >> slot_bits];
         page->changed = 1;
+        if (FL_UNLIKELY(is_claiming))
+            fl__table_claim(table, ref >> slot_bits);
         candidates[i] = page->entries + (size_t)(ref & slot_mask) * entry_size;
         if (is_large)
             __builtin_prefetch(candidates[i], 1);
@@ -170,7 +184,7 @@ static inline __attribute__((always_inline)) char *fl__table_get_class(
     fl__table *table, fl__key_class class, uint64_t hash, const void *key, bool *inserted)
 {
     uint32_t ref = fl__table_find_class(table, class, hash, key, true, inserted);
-    table->pages[ref >> table->slot_bits].changed = 1;
+    fl__table_touch(table, ref);
     return fl__table_entry(table, ref);
 }
 /* The same with the class looked up. Returns the entry, or NULL. */
@@ -181,12 +195,7 @@ static inline char *fl__table_find(fl__table *table, uint64_t hash, const void *
 }
 static inline char *fl__table_get(fl__table *table, uint64_t hash, const void *key, bool *inserted)
 {
-    return fl__table_entry(table, fl__table_find_class(table, table->key.class, hash, key, true, inserted));
-}
-/* Says that an entry's content changes; call before writing. */
-static inline void fl__table_touch(fl__table *table, uint32_t ref)
-{
-    table->pages[ref >> table->slot_bits].changed = 1;
+    return fl__table_get_class(table, table->key.class, hash, key, inserted);
 }
 /* Removes the entry (its values must have been dropped already); its memory is reused. */
 void fl__table_remove(fl__table *table, uint64_t hash, const void *key);
