@@ -22,6 +22,11 @@ typedef struct fl_source_options {
     size_t split_bytes;        /* files: larger ones are read in splits of about so many bytes; default 4 MiB */
     bool bounded;              /* custom, poll: it ends by itself: may run in BATCH mode */
     bool timestamps;           /* generator: f sets them, by fl_collect_with_timestamp; without it records carry none */
+    /* event time, as in fl_watermarks right behind the source */
+    fl_watermark_strategy watermarks;
+    const char *timestamp;
+    fl_timestamp_fn timestamp_function;
+    fl_duration idle_after;
 } fl_source_options;
 #define FL__SOURCE(...) (&(const fl_source_options){ .where = FL_HERE, ##__VA_ARGS__ })
 
@@ -79,6 +84,16 @@ typedef struct fl_source_class {
 } fl_source_class;
 void fl_wait_fd(fl_context *ctx, int fd);             /* -1: none */
 void fl_wait_until(fl_context *ctx, fl_time time_ms); /* on the processing-time clock; FL_TIME_MAX: none */
+
+/* Splits: what the source reads of several parts (partitions, files, shards), each with an event time of its own. When
+ * watermarks are made behind the source (.watermarks, or fl_watermarks chained to it with nothing between but maps,
+ * filters and process functions), each split has its own generator and idleness, and the lowest of those that are not
+ * idle counts: it does not matter in which order they are read. A split is any number that the source likes. For open
+ * and poll of poll sources; elsewhere they fail the task. */
+void fl_split_add(fl_context *ctx, uint64_t split);       /* holds the watermark back from now on, until it ends */
+void fl_split_choose(fl_context *ctx, uint64_t split);    /* what is collected from now on is of it; adds it if new */
+void fl_split_mark_idle(fl_context *ctx, uint64_t split); /* nothing comes of it for a while: until its next record */
+void fl_split_finish(fl_context *ctx, uint64_t split);    /* nothing will come of it: it holds nothing back any more */
 
 fl_stream *fl__poll_source(
     fl_env *env, const fl_source_class *source, const fl_type *type, const fl_source_options *options);

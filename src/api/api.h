@@ -50,6 +50,7 @@ struct fl_env {
     int64_t managed_memory;  /* bytes; BATCH */
     const char *tmp_folders; /* io.tmp.dirs; NULL: not set */
     uint32_t segment_size;
+    uint64_t watermark_records;
     bool parallelism_set, max_parallelism_set, buffer_timeout_set; /* by the program: they win over the configuration */
     bool plan_only;                /* fl_execute stops at the finished graph (flinc info) */
     struct fl__observer *observer; /* is told of runs; NULL */
@@ -80,6 +81,7 @@ typedef struct fl__new_operator {
     bool not_parallel;     /* sources, sinks: parallelism 1 unless asked for; more is an error */
     bool emits_timestamps; /* sources: rows have timestamps */
     bool is_unbounded;     /* sources: may never end: not for BATCH mode */
+    const fl_source_options *source; /* sources: event time that was asked for with the source; NULL: none */
 } fl__new_operator;
 
 /* Adds an operator behind a stream (plain, keyed, windowed, union, connected: edges are made accordingly). Never NULL:

@@ -178,6 +178,31 @@ fl_stream *fl__add_operator(fl_stream *in, const fl__new_operator *what)
     return stream_of(env, node);
 }
 
+/* Event time asked for with the source is fl_watermarks behind it: an operator of its own, so that the plan shows it. */
+static fl_stream *with_event_time(fl_stream *s, const fl_source_options *source)
+{
+    if (!source || fl__stream_failed(s))
+        return s;
+    bool has_timestamps = source->timestamp || source->timestamp_function;
+    if (source->watermarks.kind == FL__NO_WATERMARKS && !has_timestamps) {
+        if (source->idle_after.ms != 0)
+            return fl__stream_error(s->env, source->where,
+                "%s: .idle_after is about watermarks: give .watermarks too, or give it to the fl_watermarks that follows",
+                s->node->spec.name);
+        return s;
+    }
+    return fl__watermarks(s, source->watermarks,
+        &(const fl_watermark_options){
+            .where = source->where,
+            .parallelism = s->node->parallelism,
+            .max_parallelism = source->max_parallelism,
+            .arg = source->arg,
+            .timestamp = source->timestamp,
+            .timestamp_function = source->timestamp_function,
+            .idle_after = source->idle_after,
+        });
+}
+
 fl_stream *fl__add_source_operator(fl_env *env, const fl__new_operator *what)
 {
     if (env->error.status != FL_OK)
@@ -188,7 +213,7 @@ fl_stream *fl__add_source_operator(fl_env *env, const fl__new_operator *what)
     node->is_source = true;
     node->is_unbounded = what->is_unbounded;
     node->has_timestamps = what->emits_timestamps || what->class->sets_timestamps;
-    return stream_of(env, node);
+    return with_event_time(stream_of(env, node), what->source);
 }
 
 bool fl__stream_is_wrong_kind(fl_stream *in, const char *what, fl_where where)
@@ -594,12 +619,20 @@ fl_stream *fl__watermarks(fl_stream *in, fl_watermark_strategy strategy, const f
     if (strategy.bound.ms < 0)
         return fl__stream_error(in->env, options->where, "fl_watermarks: the bound is %lld ms; it must not be negative",
             (long long)strategy.bound.ms);
+    if (options->idle_after.ms < 0)
+        return fl__stream_error(in->env, options->where,
+            "fl_watermarks: .idle_after is %lld ms; it must not be negative", (long long)options->idle_after.ms);
+    if (options->timestamp && options->timestamp_function)
+        return fl__stream_error(in->env, options->where,
+            "fl_watermarks: event time is either .timestamp (\"%s\") or .timestamp_function; leave one out",
+            options->timestamp);
     fl__watermark_config *config = fl__env_alloc(in->env, sizeof *config);
     *config = (fl__watermark_config){
         .strategy = strategy,
         .function = options->timestamp_function,
         .idle_after = options->idle_after,
         .interval_ms = in->env->auto_watermark_interval_ms,
+        .every_rows = in->env->watermark_records,
     };
     if (options->timestamp) {
         config->field =
@@ -615,6 +648,8 @@ fl_stream *fl__watermarks(fl_stream *in, fl_watermark_strategy strategy, const f
                 options->timestamp, in->type->name);
     }
     return fl__add_operator(in,
-        &(fl__new_operator){
-            .class = &fl__watermark_class, .out = in->type, .options = (const fl_options *)options, .config = config });
+        &(fl__new_operator){ .class = strategy.kind == FL__NO_WATERMARKS ? &fl__timestamps_class : &fl__watermark_class,
+            .out = in->type,
+            .options = (const fl_options *)options,
+            .config = config });
 }

@@ -96,12 +96,16 @@ static uint32_t chain_length(const fl__node *node)
     return n;
 }
 
-static void add_chain(builder *b, const fl__node *node, fl__task *task)
+/* knows_splits: what comes to the node is of the split that the task's source reads now */
+static void add_chain(builder *b, const fl__node *node, fl__task *task, bool knows_splits)
 {
-    task->operators[task->operator_count++] = new_operator(b, node, task);
+    fl__operator *op = new_operator(b, node, task);
+    op->hears_splits = knows_splits && node->spec.class->split;
+    task->operators[task->operator_count++] = op;
+    knows_splits = knows_splits && (node->is_source || node->spec.class->is_record_wise);
     for (const fl__edge *e = node->out; e; e = e->next_out) {
         if (e->is_chained)
-            add_chain(b, e->to, task);
+            add_chain(b, e->to, task, knows_splits);
         else
             task->writer_count++;
     }
@@ -130,7 +134,7 @@ static void make_tasks(builder *b)
             task->accumulators = alloc(b, sizeof *task->accumulators);
             fl__waker_init(&task->waker);
             task->operators = alloc(b, chain_length(v->root) * sizeof(fl__operator *));
-            add_chain(b, v->root, task);
+            add_chain(b, v->root, task, v->root->is_source && !task->is_batch);
             task->writers = alloc(b, task->writer_count * sizeof *task->writers);
             task->writer_count = 0; /* counted up again as they are made */
         }

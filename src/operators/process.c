@@ -275,7 +275,9 @@ static fl_status process_keyed_broadcast(fl__operator *op, unsigned input, const
     .size = sizeof(process_operator), .is_keyed = true, .open = open, .watermark = watermark, .timers = timers,        \
     .close = close
 
-const fl__operator_class fl__process_class = { .kind = "Process", .size = sizeof(fl__operator), .process = process };
+const fl__operator_class fl__process_class = {
+    .kind = "Process", .size = sizeof(fl__operator), .is_record_wise = true, .process = process
+};
 const fl__operator_class fl__co_class = { .kind = "Co-Process", .size = sizeof(fl__operator), .process = process };
 const fl__operator_class fl__keyed_process_class = { .kind = "KeyedProcess", .process = process_keyed, KEYED };
 const fl__operator_class fl__keyed_co_class = { .kind = "Co-Keyed Process", .process = process_keyed, KEYED };

@@ -54,8 +54,9 @@ static fl_status filter(fl__operator *op, unsigned input, const fl__batch *batch
     return FL_OK;
 }
 
-const fl__operator_class fl__map_class = { .kind = "Map", .size = sizeof(fl__operator), .process = call_each };
-const fl__operator_class fl__flat_map_class = {
-    .kind = "Flat Map", .size = sizeof(fl__operator), .process = call_each
-};
-const fl__operator_class fl__filter_class = { .kind = "Filter", .size = sizeof(fl__operator), .process = filter };
+/* What they emit is of the record that they are given. */
+#define RECORD_WISE .size = sizeof(fl__operator), .is_record_wise = true
+
+const fl__operator_class fl__map_class = { .kind = "Map", .process = call_each, RECORD_WISE };
+const fl__operator_class fl__flat_map_class = { .kind = "Flat Map", .process = call_each, RECORD_WISE };
+const fl__operator_class fl__filter_class = { .kind = "Filter", .process = filter, RECORD_WISE };

@@ -7,6 +7,7 @@
 extern const fl__operator_class fl__map_class, fl__flat_map_class, fl__filter_class;
 
 /* Watermarks and timestamps: config is this. */
+enum { FL__NO_WATERMARKS = 0 }; /* of fl_watermark_strategy.kind: what it is when none was given */
 typedef struct fl__watermark_config {
     fl_watermark_strategy strategy;
     uint32_t field_offset; /* of the timestamp in the row, when field is not NULL */
@@ -14,8 +15,9 @@ typedef struct fl__watermark_config {
     fl_timestamp_fn function;
     fl_duration idle_after;
     int64_t interval_ms; /* pipeline.auto-watermark-interval */
+    uint64_t every_rows; /* flinc.watermark.every-records */
 } fl__watermark_config;
-extern const fl__operator_class fl__watermark_class;
+extern const fl__operator_class fl__watermark_class, fl__timestamps_class;
 
 /* Rolling aggregation on keyed streams: config is this. */
 typedef struct fl__rolling_config {

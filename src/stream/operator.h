@@ -39,12 +39,20 @@ typedef struct fl__batch_variants {
     bool (*needs_order)(const fl__operator_spec *spec); /* NULL: never */
 } fl__batch_variants;
 
+enum fl__split_event {
+    FL__SPLIT_ADDED,
+    FL__SPLIT_CHOSEN, /* records are of this one from now on; slot FL__NO_SPLIT: of none */
+    FL__SPLIT_FINISHED,
+    FL__SPLIT_IDLE, /* its source knows that nothing comes until its next record */
+};
+
 /* What an operator does. One static object per kind; NULL members are what their comment says. */
 struct fl__operator_class {
     const char *kind;     /* default name of such operators, Flink's: "Map", "Keyed Aggregation" … */
     size_t size;          /* of the operator object; fl__operator comes first in it; zeroed */
     bool is_keyed;        /* reads keys; its inputs' batches carry hashes */
     bool sets_timestamps; /* what it emits has timestamps even when its input has none */
+    bool is_record_wise;  /* emits only while it is given a batch, and of that batch: splits are known behind it */
     /* Once, before anything else; outputs are ready, the user's open was not called yet. NULL: nothing to do. */
     fl_status (*open)(fl__operator *op, fl_error *error);
     /* A batch of input (0, or 1 for the second input of a two-input operator). FL_OK; FL_AGAIN only at a task's root:
@@ -57,6 +65,9 @@ struct fl__operator_class {
     fl_status (*watermark)(fl__operator *op, fl_time watermark);
     /* This operator makes watermarks by itself: those of its input are not passed on (but FL_TIME_MAX). */
     bool makes_watermarks;
+    /* Something about a split of the source that this operator is chained to (splits.h); called when op->hears_splits.
+     * NULL: it is not interested. */
+    void (*split)(fl__operator *op, enum fl__split_event event, uint32_t slot);
     /* The clock has reached op->next_timer: fire, set op->next_timer anew (FL_TIME_MAX: none). FL_AGAIN as above. */
     fl_status (*timers)(fl__operator *op, fl_time now);
     /* One input of a two-input operator has ended. NULL: nothing. */
@@ -147,6 +158,7 @@ struct fl__operator {
     struct fl__user_counter *counters;
     char *display_name;  /* "name (2/4)" */
     bool is_idle_output; /* the last idleness emitted */
+    bool hears_splits;   /* class->split is called: chained to the source, with record-wise operators between */
 };
 
 typedef struct fl__user_counter {
@@ -187,6 +199,9 @@ void fl__output_release(fl__output *out);
 fl__output *fl__operator_side(fl__operator *op, const fl_tag *tag);
 /* Processing time of this step. */
 fl_time fl__operator_now(const fl__operator *op);
+/* The same clock without the time in which the task could not take input (no room behind it, paused by alignment):
+ * idleness counts by it, as in Flink since 2.0 (PausableRelativeClock). Never falls while the clock does not. */
+fl_time fl__operator_active_now(const fl__operator *op);
 /* Sets op->next_timer and tells the task. */
 void fl__operator_set_timer(fl__operator *op, fl_time time);
 /* Sources: the task's waker, for other threads; and when to be polled again after FL_AGAIN besides (fd readable, -1

@@ -343,6 +343,13 @@ fl_time fl__operator_now(const fl__operator *op)
     return op->task->now;
 }
 
+fl_time fl__operator_active_now(const fl__operator *op)
+{
+    const fl__task *task = op->task;
+    fl_time now = task->stalled_since < task->now ? task->stalled_since : task->now;
+    return now - task->stalled_ms;
+}
+
 bool fl__operator_cancelled(const fl__operator *op)
 {
     return atomic_load_explicit(&op->task->cancelled, memory_order_relaxed);

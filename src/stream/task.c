@@ -20,6 +20,8 @@ fl_status fl__task_open(fl__task *task)
     task->wait_until = FL_TIME_MAX;
     task->wait_fd = -1;
     task->watermark = FL_TIME_MIN;
+    task->stalled_since = FL_TIME_MAX;
+    fl__task_splits_init(task);
     /* children first, as Flink opens the end of a chain first: when an operator's open emits, the rest is ready */
     for (uint32_t i = task->operator_count; i-- > 0 && !task->failed;) {
         fl__operator *op = task->operators[i];
@@ -58,6 +60,7 @@ void fl__task_close(fl__task *task)
             op->class->close(op);
         fl__function_release(&op->function);
     }
+    fl__task_splits_release(task);
 }
 
 void fl__task_cancel(fl__task *task)
@@ -385,6 +388,22 @@ static fl__step go_on_ending(fl__task *task)
 
 /* ---- the step ---- */
 
+/* Time in which nothing can come says nothing about the input: see fl__operator_active_now. */
+static void stall(fl__task *task)
+{
+    if (task->stalled_since == FL_TIME_MAX)
+        task->stalled_since = task->now;
+}
+
+static void end_stall(fl__task *task)
+{
+    if (task->stalled_since == FL_TIME_MAX)
+        return;
+    if (task->now > task->stalled_since)
+        task->stalled_ms += task->now - task->stalled_since;
+    task->stalled_since = FL_TIME_MAX;
+}
+
 static void count_sink_rows(fl__task *task)
 {
     uint64_t rows = 0;
@@ -426,8 +445,11 @@ static fl__step poll_source(fl__task *task)
 
 static fl__step step(fl__task *task)
 {
-    if (task->is_blocked && !drain(task))
+    if (task->is_blocked && !drain(task)) {
+        stall(task);
         return FL__STEP_BLOCKED;
+    }
+    end_stall(task);
     if (task->pending) {
         resume(task);
         return FL__STEP_PROGRESS;

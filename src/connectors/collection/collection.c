@@ -69,6 +69,7 @@ fl_stream *fl__from_collection(
                                             .class = &collection_class,
                                             .out = type,
                                             .options = (const fl_options *)options,
+                                            .source = options,
                                             .config = config,
                                             .not_parallel = true,
                                         });

@@ -18,6 +18,7 @@ typedef struct fl__watched {
     bool is_due;            /* to be read now */
     bool is_packed, is_known_kind, is_done;
     bool was_shortened; /* since the last look: for a notice */
+    uint32_t slot;      /* while it is due: of its split in the task (the source's) */
 } fl__watched;
 
 typedef struct fl__monitor {

@@ -2,9 +2,11 @@
  * i mod parallelism; or files are watched (monitor.h). Reading blocks the task's thread for as long as the disk
  * takes. */
 #include "api/api.h"
+#include "connectors/file/lanes.h"
 #include "connectors/file/monitor.h"
 #include "connectors/file/splits.h"
 #include "connectors/notice.h"
+#include "stream/splits.h"
 #include "stream/task.h"
 
 /* A poll emits about a batch's worth, so that the task looks after its output in between. */
@@ -21,6 +23,8 @@ struct file_config {
 struct file_source {
     fl__operator op;
     bool is_open; /* close comes without open, too: then there is nothing to close */
+    bool has_lanes;
+    fl__lanes lanes;
     fl__split_reader reader;
     bool is_reading;
     size_t next_split;
@@ -28,6 +32,19 @@ struct file_source {
     fl__watched *watched; /* being read */
     fl_time next_look;
 };
+
+/* Somebody behind makes watermarks by split: files are read side by side. */
+static void open_lanes(struct file_source *source)
+{
+    const struct file_config *config = (const struct file_config *)source->op.spec->config;
+    fl__lanes_deal(&source->lanes, config->splits, config->split_count, (size_t)source->op.ctx.subtask,
+        (size_t)source->op.ctx.parallelism);
+    source->has_lanes = true;
+    for (uint32_t i = 0; i < source->lanes.left; i++)
+        source->lanes.heap[i]->slot = fl__split_add(&source->op, true);
+    if (source->lanes.left)
+        fl__split_choose(&source->op, source->lanes.heap[0]->slot);
+}
 
 static fl_status open_source(fl__operator *op, fl_error *error)
 {
@@ -39,6 +56,9 @@ static fl_status open_source(fl__operator *op, fl_error *error)
     source->next_split = (size_t)op->ctx.subtask;
     source->next_look = FL_TIME_MIN;
     fl__monitor_init(&source->monitor, op->task->os, config->path, op->ctx.subtask, op->ctx.parallelism);
+    fl__lanes_init(&source->lanes, op->task->os, config->delimiter, config->line_bytes_max, &op->memory);
+    if (config->monitor_ms == 0 && fl__splits_wanted(op))
+        open_lanes(source);
     return FL_OK;
 }
 
@@ -49,6 +69,7 @@ static void close_source(fl__operator *op)
         return;
     source->is_open = false;
     fl__split_reader_release(&source->reader);
+    fl__lanes_release(&source->lanes);
     fl__monitor_release(&source->monitor);
 }
 
@@ -93,6 +114,50 @@ static fl_status poll_splits(fl__operator *op, fl_error *error)
     return FL_OK;
 }
 
+/* Emits lines of the first lane: a poll's worth, or one of a lane of which nothing is known yet. */
+static fl_status emit_lane(struct file_source *source, const fl__file_lane *lane, fl_error *error)
+{
+    const struct file_config *config = (const struct file_config *)source->op.spec->config;
+    fl_collector *out = &source->op.out.collector;
+    fl_string line;
+    size_t left = lane->is_seen || source->lanes.left == 1 ? POLL_BYTES : 1;
+    fl_status status;
+    while ((status = fl__lanes_next(&source->lanes, config->splits, &line, error)) == FL_OK) {
+        fl_collect(out, &line);
+        size_t bytes = sizeof line + line.length;
+        if (bytes >= left)
+            return FL_OK;
+        left -= bytes;
+    }
+    return status;
+}
+
+/* One turn of the lane that is furthest behind. */
+static fl_status poll_lanes(fl__operator *op, fl_error *error)
+{
+    struct file_source *source = (struct file_source *)op;
+    fl__lanes *lanes = &source->lanes;
+    fl__file_lane *lane = fl__lanes_first(lanes);
+    if (!lane)
+        return FL_DONE;
+    fl_status status = emit_lane(source, lane, error);
+    if (status != FL_OK && status != FL_DONE)
+        return status;
+    if (status == FL_OK && lanes->left == 1)
+        return FL_OK;
+    fl__split_choose(op, lane->slot); /* sends on what it has given: only then is its watermark known */
+    if (status == FL_DONE) {
+        fl__lanes_finished(lanes);
+        fl__split_finish(op, lane->slot);
+    } else {
+        fl__lanes_moved(lanes, fl__split_watermark(op, lane->slot));
+    }
+    lane = fl__lanes_first(lanes);
+    if (lane)
+        fl__split_choose(op, lane->slot);
+    return lane ? FL_OK : FL_DONE;
+}
+
 /* Opens the next file that has grown. FL_AGAIN: none; FL_OK with source->watched NULL: it vanished meanwhile. */
 static fl_status open_watched(struct file_source *source, fl_error *error)
 {
@@ -108,12 +173,24 @@ static fl_status open_watched(struct file_source *source, fl_error *error)
             : fl__split_reader_open_tail(&source->reader, file->path, file->offset, &failure);
     if (status == FL_OK) {
         source->watched = file;
+        fl__split_choose(&source->op, file->slot);
     } else if (!fl__path_exists(source->monitor.os, file->path)) {
         status = FL_OK;
+        fl__split_finish(&source->op, file->slot);
         fl__error_release(&failure);
     }
     fl__error_move(error, &failure);
     return status;
+}
+
+/* What has grown between two looks holds the watermark back until it was read: one of the files does not make the lines
+ * of the others late. Then it is finished, as in Flink's FileSource: a log that was rotated away never grows again. */
+static void add_due(struct file_source *source)
+{
+    for (size_t i = 0; i < source->monitor.count; i++) {
+        if (source->monitor.files[i].is_due)
+            source->monitor.files[i].slot = fl__split_add(&source->op, true);
+    }
 }
 
 static fl_status poll_watched(fl__operator *op, fl_error *error)
@@ -124,6 +201,7 @@ static fl_status poll_watched(fl__operator *op, fl_error *error)
         fl_status status = source->watched ? emit_lines(source, &left, error) : open_watched(source, error);
         if (status == FL_DONE) {
             fl__monitor_was_read(source->watched, fl__split_reader_offset(&source->reader), source->reader.at);
+            fl__split_finish(op, source->watched->slot);
             source->watched = NULL;
             continue;
         }
@@ -135,6 +213,7 @@ static fl_status poll_watched(fl__operator *op, fl_error *error)
             }
             source->next_look = now + config->monitor_ms;
             status = fl__monitor_look(&source->monitor, error);
+            add_due(source);
         }
         if (status != FL_OK)
             return status;
@@ -146,7 +225,9 @@ static fl_status poll_source(fl__operator *op)
 {
     const struct file_config *config = (const struct file_config *)op->spec->config;
     fl_error error = FL_ERROR_INIT;
-    fl_status status = config->monitor_ms > 0 ? poll_watched(op, &error) : poll_splits(op, &error);
+    fl_status status = config->monitor_ms > 0                  ? poll_watched(op, &error)
+                       : ((struct file_source *)op)->has_lanes ? poll_lanes(op, &error)
+                                                               : poll_splits(op, &error);
     if (status >= FL_ERROR_INVALID)
         fl__operator_fail(op, status, "%s", error.text);
     fl__error_release(&error);
@@ -224,6 +305,7 @@ fl_stream *fl__read_text(fl_env *env, const char *path, const fl_source_options 
                                             .class = &file_source_class,
                                             .out = FL_TYPE(fl_string),
                                             .options = (const fl_options *)options,
+                                            .source = options,
                                             .config = config,
                                             .is_unbounded = options->monitor_every.ms > 0,
                                         });

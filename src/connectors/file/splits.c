@@ -232,13 +232,34 @@ fl_status fl__split_reader_open(fl__split_reader *reader, const fl__split *split
     return fl__file_open(&reader->file, reader->os, split->path, FL__FILE_READ, error);
 }
 
+/* Unpacks the file up to byte at, and forgets it. */
+static fl_status skip_packed(fl__split_reader *reader, int64_t at, fl_error *error)
+{
+    fl_status status = FL_OK;
+    for (int64_t left = at; left > 0 && status == FL_OK;) {
+        size_t room, got = 0;
+        char *to = fl__lines_space(&reader->lines, &room);
+        status = fl__unpack_read(reader->unpack, to, left < (int64_t)room ? (size_t)left : room, &got, error);
+        left -= (int64_t)got;
+    }
+    return status == FL_DONE ? FL_OK : status; /* shorter than it was: nothing is left of it */
+}
+
+fl_status fl__split_reader_resume(fl__split_reader *reader, const fl__split *split, int64_t at, fl_error *error)
+{
+    fl_status status = fl__split_reader_open(reader, split, error);
+    if (status == FL_OK && split->is_whole)
+        status = skip_packed(reader, at, error);
+    reader->is_skipping = false;
+    reader->at = at;
+    fl__lines_reset(&reader->lines, at);
+    return status;
+}
+
 fl_status fl__split_reader_open_tail(fl__split_reader *reader, const char *path, int64_t start, fl_error *error)
 {
-    fl_status status = fl__split_reader_open(reader, &(fl__split){ path, start, INT64_MAX, false }, error);
-    reader->is_skipping = false;
+    fl_status status = fl__split_reader_resume(reader, &(fl__split){ path, start, INT64_MAX, false }, start, error);
     reader->leaves_last = true;
-    reader->at = start;
-    fl__lines_reset(&reader->lines, start);
     return status;
 }
 

@@ -59,10 +59,14 @@ FL_MUST_USE fl_status fl__split_reader_open(fl__split_reader *reader, const fl__
 /* Opens a file that grows at a byte where a line begins; its last line without a delimiter is left. */
 FL_MUST_USE fl_status fl__split_reader_open_tail(
     fl__split_reader *reader, const char *path, int64_t start, fl_error *error);
+/* Reads the rest of a split, from fl__split_reader_offset of the reader that had begun it on. A packed file is unpacked
+ * once more up to there. */
+FL_MUST_USE fl_status fl__split_reader_resume(
+    fl__split_reader *reader, const fl__split *split, int64_t at, fl_error *error);
 /* FL_OK: *line, valid until the next call; FL_DONE: the split has no more lines; or an error that names file and
  * byte. */
 FL_MUST_USE fl_status fl__split_reader_next(fl__split_reader *reader, fl_string *line, fl_error *error);
-/* After FL_DONE: where the first line begins that was not taken. */
+/* Where the first line begins that was not taken. */
 static inline int64_t fl__split_reader_offset(const fl__split_reader *reader)
 {
     return reader->lines.offset;

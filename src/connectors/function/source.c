@@ -519,6 +519,7 @@ fl_stream *fl__add_source(fl_env *env, fl_function body, const fl_type *type, co
                                             .class = &function_source_class,
                                             .out = type,
                                             .options = (const fl_options *)options,
+                                            .source = options,
                                             .function = body,
                                             .config = config,
                                             .not_parallel = !options->parallel,

@@ -106,6 +106,7 @@ fl_stream *fl__generate(fl_env *env, fl_function f, const fl_type *type, const f
                                             .class = &generator_class,
                                             .out = type,
                                             .options = (const fl_options *)options,
+                                            .source = options,
                                             .function = f,
                                             .config = config,
                                             .emits_timestamps = options->timestamps,

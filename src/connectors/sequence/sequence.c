@@ -83,6 +83,7 @@ fl_stream *fl__sequence(fl_env *env, int64_t from, int64_t to, const fl_source_o
                                             .class = &sequence_class,
                                             .out = FL_TYPE(int64_t),
                                             .options = (const fl_options *)options,
+                                            .source = options,
                                             .config = config,
                                         });
 }

@@ -196,6 +196,7 @@ fl_stream *fl__socket_text(fl_env *env, const char *host, int64_t port, const fl
                                             .class = &socket_source_class,
                                             .out = FL_TYPE(fl_string),
                                             .options = (const fl_options *)options,
+                                            .source = options,
                                             .config = config,
                                             .not_parallel = true,
                                             .is_unbounded = true,
