@@ -334,6 +334,60 @@ uint64_t bare_windows(uint64_t records, uint64_t keys)
     return checksum;
 }
 
+/* ---- interval join ---- */
+
+/* Times of one key's rows, oldest first, in a ring. */
+typedef struct ring {
+    int64_t *times;
+    uint32_t first, count, capacity; /* a power of two */
+} ring;
+
+static void ring_add(ring *r, int64_t time)
+{
+    if (UNLIKELY(r->count == r->capacity)) {
+        uint32_t capacity = r->capacity ? 2 * r->capacity : 4;
+        int64_t *times = malloc(capacity * sizeof *times);
+        if (!times)
+            abort();
+        for (uint32_t i = 0; i < r->count; i++)
+            times[i] = r->times[(r->first + i) & (r->capacity - 1)];
+        free(r->times);
+        *r = (ring){ times, 0, r->count, capacity };
+    }
+    r->times[(r->first + r->count++) & (r->capacity - 1)] = time;
+}
+
+static void ring_trim(ring *r, int64_t before)
+{
+    while (r->count && r->times[r->first] < before) {
+        r->first = (r->first + 1) & (r->capacity - 1);
+        r->count--;
+    }
+}
+
+/* Streams in step and in order: what lies in the other ring is at most JOIN_MS away. */
+uint64_t bare_join(uint64_t records, uint64_t keys)
+{
+    ring *rings = allocate(2 * keys * sizeof *rings, false);
+    uint64_t checksum = 0;
+    for (uint64_t i = 0; i < records; i++) {
+        for (int side = 0; side < 2; side++) {
+            int64_t key = side ? right_at(i, keys).key : pair_at(i, keys).key, time = time_at(i);
+            ring *own = &rings[2 * key + side], *other = &rings[2 * key + !side];
+            ring_trim(other, time - JOIN_MS);
+            for (uint32_t n = 0; n < other->count; n++) {
+                int64_t t = other->times[(other->first + n) & (other->capacity - 1)];
+                checksum += join_sum(key, side ? t : time, side ? time : t);
+            }
+            ring_add(own, time);
+        }
+    }
+    for (uint64_t i = 0; i < 2 * keys; i++)
+        free(rings[i].times);
+    free(rings);
+    return checksum;
+}
+
 /* ---- stateless ---- */
 
 uint64_t bare_maps(uint64_t records, uint64_t keys)

@@ -11,6 +11,7 @@ enum {
     WORDS = 10000,
     WINDOW_KEYS = 10000,
     WINDOW_MS = 1000,
+    JOIN_MS = 5,
     RECORDS_PER_MS = 1000, /* of event time */
     RECORDS_PER_WATERMARK = 100000,
 };
@@ -34,6 +35,17 @@ static inline pair pair_at(uint64_t i, uint64_t keys)
 {
     int64_t key = (int64_t)(((random_at(i) >> 32) * keys) >> 32);
     return (pair){ key, (key & 15) + 1 };
+}
+
+/* The second stream of a join: as many records of the same keys, drawn otherwise. */
+static inline pair right_at(uint64_t i, uint64_t keys)
+{
+    return pair_at(i + (UINT64_C(1) << 40), keys);
+}
+/* What a pair adds to the checksum; the values depend on the key, so the times come in. */
+static inline uint64_t join_sum(int64_t key, int64_t left_time, int64_t right_time)
+{
+    return (uint64_t)(key + left_time * 3 + right_time * 5);
 }
 
 /* Event time of record i, ms: advances evenly. */

@@ -79,6 +79,22 @@ static fl_status poll_timed_pairs(fl_collector *out, fl_context *ctx)
     return i < g->end ? FL_OK : FL_DONE;
 }
 
+static fl_status poll_right_pairs(fl_collector *out, fl_context *ctx)
+{
+    generator *g = fl_self(ctx);
+    uint64_t i = g->next;
+    for (int n = 0; n < ROWS_PER_POLL && i < g->end; n++, i += g->step) {
+        pair p = right_at(i, g->keys);
+        fl_collect_with_timestamp(out, &p, time_at(i));
+    }
+    if (i >= g->watermark_at) {
+        fl_emit_watermark(out, time_at(i) - 1);
+        g->watermark_at += RECORDS_PER_WATERMARK;
+    }
+    g->next = i;
+    return i < g->end ? FL_OK : FL_DONE;
+}
+
 static fl_status poll_sentences(fl_collector *out, fl_context *ctx)
 {
     generator *g = fl_self(ctx);
@@ -111,6 +127,13 @@ static const fl_source_class timed_pair_source = {
     .instance_size = sizeof(generator),
     .open = generator_open,
     .poll = poll_timed_pairs,
+    .close = generator_close,
+};
+static const fl_source_class right_pair_source = {
+    .name = "Right pairs",
+    .instance_size = sizeof(generator),
+    .open = generator_open,
+    .poll = poll_right_pairs,
     .close = generator_close,
 };
 static const fl_source_class sentence_source = {
@@ -212,6 +235,24 @@ static void job_windows(fl_env *env, uint64_t records, uint64_t keys)
     sink(fl_aggregate(windows, count_and_sum), add_window);
 }
 
+static void join(const void *in, fl_collector *out, fl_context *ctx)
+{
+    (void)ctx;
+    const fl_pair *both = in;
+    int64_t key = ((const pair *)both->left)->key;
+    fl_collect(out, &(pair){ key, (int64_t)join_sum(key, both->left_timestamp, both->right_timestamp) });
+}
+
+static void job_join(fl_env *env, uint64_t records, uint64_t keys)
+{
+    fl_stream *left = fl_poll_source(env, &timed_pair_source, Pair, .arg = setting_of(records, keys), .parallel = true);
+    fl_stream *right =
+        fl_poll_source(env, &right_pair_source, Pair, .arg = setting_of(records, keys), .parallel = true);
+    sink(fl_interval_join(fl_key_by(left, "key"), fl_key_by(right, "key"), fl_milliseconds(-JOIN_MS),
+             fl_milliseconds(JOIN_MS), join, Pair),
+        add_value);
+}
+
 static void first(const void *in, fl_collector *out, fl_context *ctx)
 {
     (void)ctx;
@@ -263,6 +304,8 @@ const bench_case cases[] = {
     { "words", "word count, 1e4 words", 30 M, WORDS, bare_words, NULL, job_words, false, 1.25, 2.2, 5.1, 11, 42 },
     { "windows", "1 s windows, 1e4 keys", 150 M, WINDOW_KEYS, bare_windows, NULL,
       job_windows, false, 1.3, 2.2, 3.0, 0, 105 },
+    { "join", "interval join, per two rows", 15 M, WINDOW_KEYS, bare_join, NULL,
+      job_join, false, 0, 0, 0, 0, 0 },
     { "maps", "3 maps and a filter", 300 M, 1000, bare_maps, NULL, job_maps, false, 0, 0, 16, 0, 0 },
     { "maps_unchained", "the same unchained", 100 M, 1000, bare_maps, NULL, job_maps, true, 0, 0, 5, 0, 0 },
     { "maps_none", "source and sink only", 300 M, 1000, bare_source, NULL, job_source, false, 0, 0, 0, 0, 0 },

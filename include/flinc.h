@@ -6,6 +6,7 @@
 #include "flinc/broadcast.h"
 #include "flinc/env.h"
 #include "flinc/function.h"
+#include "flinc/join.h"
 #include "flinc/sink.h"
 #include "flinc/source.h"
 #include "flinc/state.h"

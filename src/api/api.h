@@ -101,6 +101,10 @@ bool fl__stream_may_have_state(fl_stream *in, const char *call, const fl_options
 /* The field of this name (or index, when name is NULL) in the rows of a stream; NULL after recording what is wrong. */
 const fl_field *fl__api_field(
     fl_stream *in, const char *call, const char *name, int index, uint32_t *offset, fl_where where);
+/* Two streams as the inputs of one operator, without any check. */
+fl_stream *fl__stream_connected(fl_stream *first, fl_stream *second);
+/* Do all records of the stream carry timestamps, as far as the graph can tell? */
+bool fl__stream_has_timestamps(const fl_stream *s);
 /* A copy of *s in the arena. */
 fl_stream *fl__stream_copy(const fl_stream *s);
 /* Begins a new graph, after the last one was executed; configuration stays. */

@@ -580,12 +580,19 @@ fl_stream *fl__connect(fl_stream *first, fl_stream *second, fl_where where)
         return second;
     if (fl__stream_is_wrong_kind(first, "fl_connect", where) || fl__stream_is_wrong_kind(second, "fl_connect", where))
         return first;
+    if (first->env != second->env)
+        return fl__stream_error(first->env, where, "fl_connect: the streams belong to different environments");
     bool keyed1 = first->kind == FL__STREAM_KEYED, keyed2 = second->kind == FL__STREAM_KEYED;
     if (keyed1 && keyed2 && !fl_type_equal(first->key->type, second->key->type))
         return fl__stream_error(first->env, where,
             "fl_connect: the first stream is keyed by %s, the second by %s; both must be "
             "keyed by the same type",
             first->key->type->name, second->key->type->name);
+    return fl__stream_connected(first, second);
+}
+
+fl_stream *fl__stream_connected(fl_stream *first, fl_stream *second)
+{
     fl_stream *s = failed_stream(first->env);
     s->kind = FL__STREAM_CONNECTED;
     s->type = first->type;

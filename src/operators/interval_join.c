@@ -1,0 +1,469 @@
+/* Interval join (Flink's IntervalJoinOperator): for each key the rows of both sides, in the order of their times.
+ *
+ *   a row comes:   trim both sides, if time has risen since the last row of this key
+ *                  add it to its side, find the range of the other side that it matches, call the function
+ *   a timer fires: trim both sides, give unmatched rows to the function (outer joins), remove the key when it is empty
+ *
+ * Flink registers a timer for each row. Here a key has one at a time, for its next row to go (inner joins) or its next
+ * unmatched row to come out (outer joins); in between rows go when the key is looked at. So what is kept longer than
+ * necessary are rows of a key from which nothing came since, at most until its newest row has to go.
+ *
+ * Rows go exactly when Flink's timers would have removed them, as far as a result can tell: those that the watermark has
+ * passed since the key was last trimmed. A row whose time is the watermark itself is not late, and stays until the next
+ * one; hence `gone` rows are counted per side and not told by their time. They are moved out of the lists when they are
+ * half of them. */
+#include "operators/interval_join.h"
+
+#include "data/type.h"
+#include "state/rows.h"
+#include "state/timers.h"
+#include "stream/task.h"
+
+enum { LEFT, RIGHT, TIMES, OWN_STATES };
+enum { PREFETCH_INDEX = 24, PREFETCH_ENTRY = 12 }; /* rows ahead; as in process.c */
+
+/* What else there is for a key. */
+typedef struct fl__join_times {
+    fl_time trimmed;  /* the watermark for which its rows were looked at last */
+    fl_time timer;    /* its next timer; FL_TIME_MAX: none */
+    uint32_t gone[2]; /* the first rows of each side that only wait to be moved out */
+} fl__join_times;
+typedef fl__join_times join_times;
+FL_ROW(join_times, trimmed, timer, (gone, .raw = true));
+static const fl__join_times new_key = { .trimmed = FL_TIME_MIN, .timer = FL_TIME_MAX };
+
+typedef struct interval_join {
+    fl__operator op;
+    const fl__interval_join_config *config;
+    fl__keyed *keyed;
+    fl__timers *timers;
+    int64_t low[2], high[2]; /* a row of side s matches those of the other at its time + low[s] … + high[s] */
+    uint32_t row_size[2];
+    char *key_scratch;
+    fl_counter *late_dropped;
+    uint32_t next_row; /* of the batch at hand: where to go on after FL_AGAIN */
+} interval_join;
+
+/* ---- times, saturating at both ends ---- */
+
+static fl_time plus(fl_time time, int64_t distance)
+{
+    fl_time sum;
+    if (!__builtin_add_overflow(time, distance, &sum))
+        return sum;
+    return distance < 0 ? FL_TIME_MIN : FL_TIME_MAX;
+}
+
+static int64_t negative(int64_t x)
+{
+    return x == INT64_MIN ? INT64_MAX : -x;
+}
+
+/* The watermark at which no row of the other side can match a row of this time any more: rows behind the watermark are
+ * late. Flink keeps rows with a negative upper distance until the watermark reaches their time, which makes no
+ * difference to what comes out. */
+static fl_time end_of(const interval_join *self, unsigned side, fl_time time)
+{
+    int64_t high = self->high[side];
+    return plus(time, high < 0 ? high + 1 : high);
+}
+
+/* ---- life cycle ---- */
+
+static fl_status open(fl__operator *op, fl_error *error)
+{
+    interval_join *self = (interval_join *)op;
+    const fl__interval_join_config *config = self->config = op->spec->config;
+    self->low[LEFT] = config->lower;
+    self->high[LEFT] = config->upper;
+    self->low[RIGHT] = negative(config->upper);
+    self->high[RIGHT] = negative(config->lower);
+    for (unsigned side = 0; side < 2; side++)
+        self->row_size[side] = op->spec->in[side]->size;
+    self->late_dropped = fl_metric_counter(&op->ctx, "numLateRecordsDropped");
+    fl__keyed_options options = {
+        .memory = &op->memory,
+        .key = op->spec->key[0],
+        .states = config->states,
+        .state_count = config->state_count,
+        .with_timers = true,
+        .max_parallelism = (uint32_t)op->ctx.max_parallelism,
+    };
+    fl_status status = fl__keyed_new(&self->keyed, &options, error);
+    if (status != FL_OK)
+        return status;
+    self->timers = fl__timers_new(&op->memory, self->keyed);
+    self->key_scratch = fl__alloc_zero(&op->memory, op->spec->key[0]->size);
+    /* the function has states but no timers: those are the operator's */
+    op->function.keyed = self->keyed;
+    op->ctx.state_offsets = self->keyed->offsets;
+    return FL_OK;
+}
+
+static void close(fl__operator *op)
+{
+    interval_join *self = (interval_join *)op;
+    op->function.keyed = NULL;
+    op->ctx.state_offsets = NULL;
+    fl__timers_free(self->timers);
+    fl__keyed_free(self->keyed);
+    if (self->key_scratch)
+        fl__free(&op->memory, self->key_scratch, op->spec->key[0]->size);
+    self->timers = NULL;
+    self->keyed = NULL;
+    self->key_scratch = NULL;
+}
+
+static void leave(fl__operator *op)
+{
+    op->ctx.key = NULL;
+    op->ctx.entry = NULL;
+}
+
+/* ---- the function ---- */
+
+static void call(interval_join *self, const fl_pair *pair, fl_time timestamp)
+{
+    fl__operator *op = &self->op;
+    fl_context *ctx = &op->ctx;
+    ctx->timestamp = op->out.collector.timestamp = timestamp;
+    if (FL_LIKELY(op->spec->state_count == 0)) {
+        op->spec->function(pair, &op->out.collector, ctx);
+        return;
+    }
+    /* Its states are those of the key's entry, which stays while rows do: settled after each call, without a second
+     * look-up. */
+    uint32_t ref = self->keyed->ref;
+    op->spec->function(pair, &op->out.collector, ctx);
+    fl__keyed_end_call(self->keyed, ctx);
+    fl__keyed_set_ref(self->keyed, ctx, ref);
+}
+
+static fl_pair make_pair(unsigned side, const void *row, fl_time time, const void *other, fl_time other_time)
+{
+    if (side == LEFT)
+        return (fl_pair){ row, other, time, other_time };
+    return (fl_pair){ other, row, other_time, time };
+}
+
+static bool is_matched(const interval_join *self, unsigned side, const char *kept)
+{
+    fl_assert(self->config->is_outer[side]);
+    return kept[self->config->matched_offset[side]] != 0;
+}
+
+/* A row that nothing will match. The caller's key is current. */
+static void call_alone(interval_join *self, unsigned side, const void *row, fl_time time)
+{
+    fl_time end = end_of(self, side, time);
+    fl_pair pair = make_pair(side, row, time, NULL, FL_NO_TIMESTAMP);
+    call(self, &pair, end > time ? end : time);
+}
+
+/* ---- trimming ---- */
+
+/* Counts rows of one side whose end ≤ time as gone, and moves them out when they are many. */
+static void trim_side(interval_join *self, fl__join_times *times, unsigned side, fl_time time)
+{
+    fl_context *ctx = &self->op.ctx;
+    fl__rows rows = fl__rows_get(self->keyed, ctx, side);
+    uint32_t gone = times->gone[side];
+    while (gone < rows.count && end_of(self, side, fl__rows_time(&rows, gone)) <= time)
+        gone++;
+    if (gone && gone >= rows.count - gone) {
+        fl__rows_remove_first(self->keyed, ctx, side, gone);
+        gone = 0;
+    }
+    times->gone[side] = gone;
+}
+
+static void trim(interval_join *self, fl__join_times *times, fl_time time)
+{
+    times->trimmed = time;
+    trim_side(self, times, LEFT, time);
+    trim_side(self, times, RIGHT, time);
+}
+
+/* ---- a row ---- */
+
+/* Made with the first row of a key. */
+static fl__join_times *times_of_key(interval_join *self)
+{
+    return fl__value(&self->op.ctx, self->config->states[TIMES]);
+}
+
+/* The key's timer is to fire at this time at the latest. */
+static void wake_at(interval_join *self, fl__join_times *times, fl_time time)
+{
+    if (times->timer != FL_TIME_MAX && time >= times->timer)
+        return;
+    fl__timers_register(self->timers, &self->op.ctx, FL__EVENT_TIME, time);
+    times->timer = time;
+}
+
+/* Calls the function for all rows of the other side that match; true when there were any. */
+static bool match(interval_join *self, const fl__join_times *times, unsigned side, const void *row, fl_time time)
+{
+    unsigned other = 1 - side;
+    fl__rows rows = fl__rows_get(self->keyed, &self->op.ctx, other);
+    if (rows.count == times->gone[other])
+        return false;
+    fl_time last = plus(time, self->high[side]);
+    uint32_t i = fl__rows_find(&rows, times->gone[other], plus(time, self->low[side])), first = i;
+    for (; i < rows.count && !self->op.task->failed; i++) {
+        char *kept = fl__rows_at(&rows, i);
+        fl_time other_time = fl__rows_time(&rows, i);
+        if (other_time > last)
+            break;
+        if (self->config->is_outer[other])
+            kept[self->config->matched_offset[other]] = 1;
+        fl_pair pair = make_pair(side, row, time, kept + self->config->row_offset[other], other_time);
+        call(self, &pair, time > other_time ? time : other_time);
+    }
+    return i > first;
+}
+
+static void add_row(interval_join *self, unsigned side, const void *row, fl_time time)
+{
+    const fl__interval_join_config *config = self->config;
+    fl_context *ctx = &self->op.ctx;
+    fl__join_times *times = times_of_key(self);
+    if (times->trimmed < ctx->watermark)
+        trim(self, times, ctx->watermark);
+    bool found = match(self, times, side, row, time), waits = config->is_outer[side] && !found;
+    fl_time end = end_of(self, side, time);
+    if (self->high[side] < 0 && end <= ctx->watermark) { /* nothing to come can match it */
+        if (waits)
+            call_alone(self, side, row, time);
+        if (times->timer == FL_TIME_MAX)
+            wake_at(self, times, ctx->watermark); /* nothing else would remove the key */
+        return;
+    }
+    char *kept = fl__rows_add(self->keyed, ctx, side, time, config->row_offset[side], row, self->row_size[side]);
+    if (found && config->is_outer[side])
+        kept[config->matched_offset[side]] = 1;
+    if (waits || times->timer == FL_TIME_MAX)
+        wake_at(self, times, end);
+}
+
+static void late(interval_join *self, unsigned side, const void *row, fl_time time)
+{
+    const fl_tag *tag = self->config->late[side];
+    if (!tag) {
+        self->late_dropped->value++;
+        return;
+    }
+    fl__output *out = fl__operator_side(&self->op, tag);
+    if (out)
+        fl__emit(out, row, time);
+}
+
+static fl_status no_timestamp(interval_join *self, unsigned side)
+{
+    return fl__operator_fail(&self->op, FL_ERROR_USER,
+        "a record of the %s stream has no timestamp, and an interval join works in event time: put "
+        "fl_watermarks(stream, …, .timestamp = \"field\") before the join",
+        side == LEFT ? "left" : "right");
+}
+
+static fl_status process(fl__operator *op, unsigned side, const fl__batch *batch)
+{
+    interval_join *self = (interval_join *)op;
+    fl__keyed *keyed = self->keyed;
+    fl_context *ctx = &op->ctx;
+    if (!fl__batch_has(batch, FL__COLUMN_TIMESTAMP))
+        return batch->count ? no_timestamp(self, side) : FL_OK;
+    const bool *failed = &op->task->failed;
+    const fl__key *key = op->spec->key[side];
+    const uint64_t *hashes = fl__batch_hashes(batch);
+    const fl_time *timestamps = fl__batch_timestamps(batch);
+    bool large = fl__keyed_is_large(keyed);
+    uint32_t n = batch->count;
+    for (uint32_t i = self->next_row; i < n && !*failed; i++) {
+        const char *row = fl__batch_row(batch, i);
+        if (fl__output_blocked(op)) {
+            self->next_row = i;
+            leave(op);
+            return FL_AGAIN;
+        }
+        if (large) {
+            if (i + PREFETCH_INDEX < n)
+                fl__table_prefetch(&keyed->table, hashes[i + PREFETCH_INDEX]);
+            if (i + PREFETCH_ENTRY < n)
+                fl__table_prefetch_entry(&keyed->table, hashes[i + PREFETCH_ENTRY]);
+        }
+        if (timestamps[i] < ctx->watermark) {
+            if (timestamps[i] == FL_NO_TIMESTAMP)
+                return no_timestamp(self, side);
+            late(self, side, row, timestamps[i]);
+            continue;
+        }
+        if (FL_UNLIKELY(timestamps[i] == FL_NO_TIMESTAMP))
+            return no_timestamp(self, side);
+        fl__keyed_set_key(keyed, ctx, hashes[i], fl__key_of(key, row, self->key_scratch));
+        add_row(self, side, row, timestamps[i]);
+        fl__keyed_end_call(keyed, ctx);
+    }
+    self->next_row = 0;
+    leave(op);
+    return FL_OK;
+}
+
+/* ---- timers ---- */
+
+/* Gives the rows of one outer side that end at `time` and matched nothing to the function. */
+static void give_unmatched(interval_join *self, const fl__join_times *times, unsigned side, fl_time time)
+{
+    fl__rows rows = fl__rows_get(self->keyed, &self->op.ctx, side);
+    for (uint32_t i = times->gone[side]; i < rows.count && !self->op.task->failed; i++) {
+        char *kept = fl__rows_at(&rows, i);
+        fl_time row_time = fl__rows_time(&rows, i);
+        if (end_of(self, side, row_time) > time)
+            break;
+        if (!is_matched(self, side, kept)) {
+            kept[self->config->matched_offset[side]] = 1;
+            call_alone(self, side, kept + self->config->row_offset[side], row_time);
+        }
+    }
+}
+
+/* When the key has to be looked at next, though no row of it comes: the end of its first unmatched row or, when there
+ * is none, of its last row. */
+static fl_time next_end(interval_join *self, const fl__join_times *times)
+{
+    fl_time first = FL_TIME_MAX, last = FL_TIME_MIN;
+    bool waits = false;
+    for (unsigned side = 0; side < 2; side++) {
+        fl__rows rows = fl__rows_get(self->keyed, &self->op.ctx, side);
+        if (rows.count == times->gone[side])
+            continue;
+        fl_time end = end_of(self, side, fl__rows_time(&rows, rows.count - 1));
+        last = end > last ? end : last;
+        uint32_t i = times->gone[side];
+        while (self->config->is_outer[side] && i < rows.count && is_matched(self, side, fl__rows_at(&rows, i)))
+            i++;
+        if (!self->config->is_outer[side] || i == rows.count)
+            continue;
+        waits = true;
+        end = end_of(self, side, fl__rows_time(&rows, i));
+        first = end < first ? end : first;
+    }
+    return waits ? first : last;
+}
+
+/* The timer of the current key. time: what it was registered for. */
+static void on_timer(interval_join *self, fl_time time)
+{
+    const fl__interval_join_config *config = self->config;
+    fl_context *ctx = &self->op.ctx;
+    bool is_outer = config->is_outer[LEFT] || config->is_outer[RIGHT];
+    if (!fl__value_peek(ctx, config->states[TIMES]))
+        return; /* all is gone already */
+    fl__join_times *times = times_of_key(self);
+    if (time < times->timer)
+        return; /* it was wanted once; the key has another one */
+    for (unsigned side = 0; side < 2; side++) {
+        if (config->is_outer[side])
+            give_unmatched(self, times, side, time);
+    }
+    /* outer rows come out in the order of time, over all keys: what ends later has to wait for its own timer */
+    trim(self, times, is_outer ? time : ctx->watermark);
+    times->timer = FL_TIME_MAX;
+    bool is_empty = true;
+    for (unsigned side = 0; side < 2; side++)
+        is_empty &= fl__rows_get(self->keyed, ctx, side).count == times->gone[side];
+    if (!is_empty) {
+        wake_at(self, times, next_end(self, times));
+        return;
+    }
+    fl__rows_clear(self->keyed, ctx, LEFT);
+    fl__rows_clear(self->keyed, ctx, RIGHT);
+    fl__state_clear(ctx, config->states[TIMES]);
+}
+
+/* Fires what is due, one key a time. FL_AGAIN: nothing is half done. */
+static fl_status watermark(fl__operator *op, fl_time limit)
+{
+    interval_join *self = (interval_join *)op;
+    fl_status status = FL_OK;
+    while (!op->task->failed) {
+        if (fl__output_blocked(op)) {
+            status = FL_AGAIN;
+            break;
+        }
+        fl_time time;
+        uint32_t ref;
+        if (!fl__timers_pop(self->timers, FL__EVENT_TIME, limit, &time, &ref))
+            break;
+        fl__keyed_set_ref(self->keyed, &op->ctx, ref);
+        fl__keyed_timer_gone(self->keyed, ref);
+        on_timer(self, time);
+        fl__keyed_end_call(self->keyed, &op->ctx);
+    }
+    leave(op);
+    return status;
+}
+
+const fl__operator_class fl__interval_join_class = {
+    .kind = "Interval Join",
+    .size = sizeof(interval_join),
+    .is_keyed = true,
+    .sets_timestamps = true,
+    .open = open,
+    .process = process,
+    .watermark = watermark,
+    .close = close,
+};
+
+/* ---- states ---- */
+
+/* {time, row} and, for outer joins, whether it has matched. */
+static const fl_type *type_of_kept(
+    fl__arena *arena, const fl_type *row, bool is_outer, uint32_t *row_offset, uint32_t *matched_offset)
+{
+    uint32_t align = row->align > 8 ? row->align : 8;
+    *row_offset = align;
+    *matched_offset = *row_offset + row->size;
+    fl_field fields[] = {
+        { .name = "time", .size = 8, .type = FL_TYPE(int64_t) },
+        { .name = "row", .offset = *row_offset, .size = row->size, .type = row },
+        { .name = "matched", .offset = *matched_offset, .size = 1, .type = FL_TYPE(bool) },
+    };
+    if (row->kind == FL_KIND_ROW)
+        fields[1].row = row;
+    fields[1].raw = row->kind == FL_KIND_RAW;
+    fl_type *type = fl__arena_alloc(arena, sizeof *type);
+    *type = (fl_type){
+        .kind = FL_KIND_ROW,
+        .size = (*matched_offset + is_outer + align - 1) & ~(align - 1),
+        .align = align,
+        .field_count = is_outer ? 3 : 2,
+        .name = row->name,
+        .fields = fl__arena_memdup(arena, fields, sizeof fields),
+    };
+    return type;
+}
+
+void fl__interval_join_init(
+    fl__interval_join_config *config, fl__arena *arena, const fl_type *const rows[2], const void *const *user)
+{
+    size_t users = 0;
+    while (users < 16 && user[users])
+        users++;
+    fl_state own[OWN_STATES] = {
+        [LEFT] = { .name = "interval join: left", .kind = FL_STATE_LIST },
+        [RIGHT] = { .name = "interval join: right", .kind = FL_STATE_LIST },
+        [TIMES] = { .name = "interval join: times",
+            .kind = FL_STATE_VALUE,
+            .type = FL_TYPE(join_times),
+            .initial = &new_key },
+    };
+    for (unsigned side = 0; side < 2; side++)
+        own[side].type = type_of_kept(
+            arena, rows[side], config->is_outer[side], &config->row_offset[side], &config->matched_offset[side]);
+    fl_state *kept = fl__arena_memdup(arena, own, sizeof own);
+    config->state_count = OWN_STATES + users;
+    config->states = fl__arena_alloc(arena, config->state_count * sizeof(fl_state *));
+    for (size_t i = 0; i < config->state_count; i++)
+        config->states[i] = i < OWN_STATES ? &kept[i] : (fl_state *)(uintptr_t)user[i - OWN_STATES];
+}
