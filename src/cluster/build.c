@@ -127,6 +127,7 @@ static void make_tasks(builder *b)
             task->job = b->job;
             task->is_batch = b->env->graph.is_batch;
             task->stage = v->stage;
+            task->spill = &b->job->spill;
             task->buffer_timeout_ms = task->is_batch ? -1 : b->env->buffer_timeout_ms;
             task->record_bytes_max = b->env->record_bytes_max;
             task->watermark = FL_TIME_MIN;

@@ -44,7 +44,8 @@ static void put_classes(fl__graph *graph)
     for (fl__node *node = graph->nodes; node; node = node->next) {
         const fl__batch_variants *variants = node->spec.class->batch;
         if (variants)
-            node->spec.class = variants->class;
+            node->spec.class =
+                variants->needs_order && variants->needs_order(&node->spec) ? variants->sorted : variants->class;
     }
 }
 

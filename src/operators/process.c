@@ -55,7 +55,7 @@ static fl_status open(fl__operator *op, fl_error *error)
             .states = spec->states,
             .state_count = spec->state_count,
             .with_timers = spec->on_timer != NULL,
-            .max_parallelism = (uint32_t)op->ctx.max_parallelism,
+            .max_parallelism = op->task->is_batch ? 1 : (uint32_t)op->ctx.max_parallelism, /* BATCH: one key */
         },
         error);
     if (status != FL_OK)
@@ -92,7 +92,7 @@ static void leave(fl__operator *op)
 /* Tells the task when the clock is to be looked at. */
 static void set_next_timer(process_operator *self)
 {
-    if (!self->timers)
+    if (!self->timers || self->op.task->is_batch)
         return;
     fl_time next = fl__timers_next(self->timers, FL__PROCESSING_TIME);
     if (next != self->op.next_timer)
@@ -269,11 +269,35 @@ static fl_status process_keyed_broadcast(fl__operator *op, unsigned input, const
     return input ? process_rules(op, batch) : process_keyed(op, input, batch);
 }
 
+/* BATCH mode, at the end of a key: event time ends for it, then the clock; what that registers is ignored; its state
+ * goes. As Flink's BatchExecutionInternalTimeService and BatchExecutionKeyedStateBackend. */
+static fl_status end_key(fl__operator *op)
+{
+    process_operator *self = (process_operator *)op;
+    fl_status status = FL_OK;
+    if (self->timers) {
+        fl__timers_quiesce(self->timers, true);
+        op->ctx.watermark = FL_TIME_MAX;
+        status = fire(self, FL__EVENT_TIME, FL_TIME_MAX);
+        if (status == FL_OK)
+            status = fire(self, FL__PROCESSING_TIME, FL_TIME_MAX);
+        if (status == FL_OK)
+            status = fire(self, FL__EVENT_TIME, FL_TIME_MAX); /* deletions that the clock's timers asked for */
+        if (status == FL_AGAIN)
+            return status;
+        op->ctx.watermark = FL_TIME_MIN;
+        fl__timers_quiesce(self->timers, false);
+    }
+    if (self->keyed)
+        fl__keyed_clear(self->keyed, &op->ctx);
+    return status;
+}
+
 /* ---- classes ---- */
 
 #define KEYED                                                                                                          \
     .size = sizeof(process_operator), .is_keyed = true, .open = open, .watermark = watermark, .timers = timers,        \
-    .close = close
+    .close = close, .end_key = end_key, .holds_rows = true
 
 const fl__operator_class fl__process_class = {
     .kind = "Process", .size = sizeof(fl__operator), .is_record_wise = true, .process = process
@@ -300,4 +324,6 @@ const fl__operator_class fl__keyed_broadcast_class = {
     .watermark = watermark,
     .timers = timers,
     .close = close_broadcast,
+    .end_key = end_key,
+    .holds_rows = true,
 };

@@ -1,13 +1,18 @@
 /* The aggregations of keyed streams in BATCH mode: one result per key, when the input has ended (Flink's
  * BatchGroupedReduceOperator). Three classes, made from rolling.c's parts:
  *
- *   hashed    rows in any order, a table entry per key
+ *   hashed    rows in any order, a table entry per key. When the table has used up its memory it takes no more keys:
+ *             rows of those that it lacks go to a sorter, as they are, and are aggregated key by key after the rest.
+ *             So each key's rows are combined in order of arrival whatever the memory, and a fold, whose partial
+ *             results cannot be combined, spills like a sum. What comes often comes early, and stays in the table.
  *   sorted    rows key by key, in order of timestamp: for functions to whom the order matters, on streams with time
  *   combiner  before the keyed exchange, in the sender's chain: aggregates what it sees, so that a row per key and
  *             sender is exchanged instead of all. Only where partial results are of the rows' own type and combine as
  *             rows do: reduce (associative by its contract), sum, min, max. Full, it emits everything and begins anew;
  *             when few rows meet an entry it lets them pass. */
 #include "operators/rolling_internal.h"
+
+#include "stream/sorter.h"
 
 enum {
     ROWS_PER_CHECK = 32,    /* results between two looks at whether the output is blocked */
@@ -20,6 +25,9 @@ typedef struct final_operator {
     fl__rolling_operator rolling;
     bool is_fold;
     bool is_passing; /* combiner: of no use here */
+    bool is_full;    /* no more keys: `later` takes their rows */
+    fl__sorter *later;
+    bool is_later;   /* the table is emitted, `later` is at work */
     uint64_t cursor; /* emitting: into the table */
     uint64_t trial;  /* combiner: rows so far, until it is decided */
 } final_operator;
@@ -38,6 +46,43 @@ static fl_status open(fl__operator *op, fl_error *error)
     const fl__rolling_config *config = op->spec->config;
     self->is_fold = config && config->initial;
     return fl__rolling_open(op, error);
+}
+
+static void close(fl__operator *op)
+{
+    final_operator *self = (final_operator *)op;
+    fl__sorter_free(self->later);
+    self->later = NULL;
+    fl__rolling_close(op);
+}
+
+static void fail_later(final_operator *self)
+{
+    const fl_error *error = fl__sorter_error(self->later);
+    if (error->status != FL_OK)
+        fl__operator_fail(&self->rolling.op, error->status, "%s", error->text);
+}
+
+/* Half of the operator's memory is the table's, half the sorter's. */
+static bool is_over_budget(final_operator *self)
+{
+    fl__operator *op = &self->rolling.op;
+    return fl__memory_used(&op->memory) > op->task->batch_memory / 2;
+}
+
+static void stop_growing(final_operator *self, const fl__batch *batch)
+{
+    fl__operator *op = &self->rolling.op;
+    self->is_full = true;
+    self->later = fl__sorter_new(&(fl__sorter_options){
+        .spill = op->task->spill,
+        .memory = op->task->memory,
+        .type = op->spec->in[0],
+        .key = op->spec->key[0],
+        .has_timestamps = fl__batch_has(batch, FL__COLUMN_TIMESTAMP),
+        .segment_size = op->task->inputs[0].channels[0]->segment_size,
+        .bytes_max = op->task->batch_memory / 2,
+    });
 }
 
 /* ---- rows ---- */
@@ -61,11 +106,17 @@ static inline __attribute__((always_inline)) void change(
     }
 }
 
-/* A row whose candidate is not its entry. */
+/* A row whose candidate is not its entry. NULL: its key has none and gets none. */
 static __attribute__((noinline)) char *find_or_start(
     final_operator *self, uint64_t hash, const void *key, const char *row, bool *started)
 {
     fl__rolling_operator *rolling = &self->rolling;
+    if (self->is_full) {
+        char *entry = fl__table_find(&rolling->table, hash, key);
+        if (!entry)
+            fl__sorter_add(self->later, row, hash, rolling->op.ctx.timestamp);
+        return entry;
+    }
     char *entry = fl__table_get_class(&rolling->table, rolling->table.key.class, hash, key, started);
     if (*started)
         fl__rolling_start(
@@ -97,11 +148,15 @@ static inline __attribute__((always_inline)) void absorb_rows(final_operator *se
             if (how == BY_USER) {
                 if (*failed)
                     return;
-                op->ctx.timestamp = timestamps ? timestamps[block + i] : FL_NO_TIMESTAMP;
                 op->ctx.key = k;
             }
-            if (FL_UNLIKELY(!entry || !fl__key_equal_class(key, class, entry + table->key_offset, k)))
+            if (timestamps)
+                op->ctx.timestamp = timestamps[block + i];
+            if (FL_UNLIKELY(!entry || !fl__key_equal_class(key, class, entry + table->key_offset, k))) {
                 entry = find_or_start(self, hashes[block + i], k, row, &started);
+                if (!entry)
+                    continue;
+            }
             if (!started || (how == BY_USER && self->is_fold))
                 change(rolling, entry, row, field, how);
         }
@@ -133,6 +188,21 @@ static void absorb(final_operator *self, const fl__batch *batch, uint32_t from, 
 static fl_status process(fl__operator *op, unsigned input, const fl__batch *batch)
 {
     (void)input;
+    final_operator *self = (final_operator *)op;
+    op->ctx.timestamp = FL_NO_TIMESTAMP;
+    absorb(self, batch, 0, batch->count, fl__batch_hashes(batch));
+    if (self->is_full)
+        fail_later(self);
+    else if (FL_UNLIKELY(is_over_budget(self)))
+        stop_growing(self, batch);
+    return FL_OK;
+}
+
+/* A key at a time: the table has one entry. */
+static fl_status process_key(fl__operator *op, unsigned input, const fl__batch *batch)
+{
+    (void)input;
+    op->ctx.timestamp = FL_NO_TIMESTAMP;
     absorb((final_operator *)op, batch, 0, batch->count, fl__batch_hashes(batch));
     return FL_OK;
 }
@@ -166,10 +236,69 @@ static void clear(final_operator *self)
     }
 }
 
+/* The sorter's next row; false: it belongs to another key than the table's entry, which is to be emitted first. */
+static bool absorb_later(final_operator *self, const fl__sorted_row *next)
+{
+    fl__rolling_operator *rolling = &self->rolling;
+    fl__operator *op = &rolling->op;
+    const void *key = fl__key_of(op->spec->key[0], next->row, rolling->key_scratch);
+    bool started = false;
+    char *entry = fl__table_find(&rolling->table, next->hash, key);
+    if (!entry && rolling->table.count)
+        return false;
+    op->ctx.key = key;
+    op->ctx.timestamp = next->timestamp;
+    if (!entry)
+        entry = find_or_start(self, next->hash, key, next->row, &started);
+    const fl__rolling_config *config = op->spec->config;
+    if (!started || self->is_fold)
+        change(rolling, entry, next->row, config ? config->field_offset : 0, combining_of(rolling));
+    op->ctx.key = NULL;
+    return true;
+}
+
+/* Rows of keys that found no room, key by key. */
+static fl_status finish_later(final_operator *self)
+{
+    const fl__sorted_row *next;
+    while (!self->rolling.op.task->failed && (next = fl__sorter_peek(self->later)) != NULL) {
+        if (absorb_later(self, next)) {
+            fl__sorter_next(self->later);
+            continue;
+        }
+        if (emit_all(self, FL_TIME_MAX, true) == FL_AGAIN)
+            return FL_AGAIN;
+        clear(self);
+    }
+    fail_later(self);
+    return emit_all(self, FL_TIME_MAX, true);
+}
+
+/* The table was emitted: what follows needs a small one. */
+static void begin_later(final_operator *self)
+{
+    fl__rolling_operator *rolling = &self->rolling;
+    fl__table table = rolling->table;
+    clear(self);
+    fl__table_release(&rolling->table);
+    fl__table_init(&rolling->table, &rolling->op.memory, &table.key, table.entry_size, table.key_offset, 0, 0);
+    self->is_later = true;
+    self->is_full = false;
+    fl__sorter_end(self->later);
+}
+
 /* As Flink's: what comes out has the time of the end. */
 static fl_status finish(fl__operator *op)
 {
-    return emit_all((final_operator *)op, FL_TIME_MAX, true);
+    final_operator *self = (final_operator *)op;
+    if (!self->is_later) {
+        if (emit_all(self, FL_TIME_MAX, true) == FL_AGAIN)
+            return FL_AGAIN;
+        if (!self->later || op->task->failed)
+            return FL_OK;
+        begin_later(self);
+    }
+    return finish_later(self);
 }
 
 static fl_status end_key(fl__operator *op)
@@ -257,7 +386,7 @@ static bool needs_order(const fl__operator_spec *spec)
     return !config || !config->field || config->what > FL_MAX || !spec->key[0]->in_place || spec->out->field_count > 2;
 }
 
-#define SIZE .size = sizeof(final_operator), .open = open, .close = fl__rolling_close
+#define SIZE .size = sizeof(final_operator), .open = open, .close = close
 static const fl__operator_class combiner = {
     .kind = "Combine", SIZE, .process = combine, .finish = finish_combining, .is_combiner = true, .holds_rows = true
 };
@@ -267,7 +396,7 @@ static const fl__operator_class combiner = {
     }
 #define SORTED(k)                                                                                                      \
     {                                                                                                                  \
-        .kind = k, SIZE, .is_keyed = true, .process = process, .end_key = end_key, .holds_rows = true                  \
+        .kind = k, SIZE, .is_keyed = true, .process = process_key, .end_key = end_key, .holds_rows = true              \
     }
 static const fl__operator_class rolling_hashed = FINAL("Keyed Aggregation", &combiner);
 static const fl__operator_class reduce_hashed = FINAL("Keyed Reduce", &combiner);

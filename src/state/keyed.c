@@ -558,12 +558,8 @@ const void *fl__value_peek(fl_context *ctx, fl_state *state)
     return s ? fl__keyed_peek(ctx->function->keyed, ctx, s) : NULL;
 }
 
-void fl__state_clear(fl_context *ctx, fl_state *state)
+static void clear_state(fl__keyed *keyed, fl_context *ctx, const fl__keyed_state *s)
 {
-    const fl__keyed_state *s = fl__keyed_find_state(ctx, state, ~0u, "fl_clear");
-    if (!s)
-        return;
-    fl__keyed *keyed = ctx->function->keyed;
     char *data = fl__keyed_change(keyed, ctx, s);
     if (!data)
         return;
@@ -574,6 +570,26 @@ void fl__state_clear(fl_context *ctx, fl_state *state)
     else
         fl__keyed_discard(keyed, s, 0, data);
     fl__keyed_absent(keyed, ctx, s);
+}
+
+void fl__state_clear(fl_context *ctx, fl_state *state)
+{
+    const fl__keyed_state *s = fl__keyed_find_state(ctx, state, ~0u, "fl_clear");
+    if (s)
+        clear_state(ctx->function->keyed, ctx, s);
+}
+
+void fl__keyed_clear(fl__keyed *keyed, fl_context *ctx)
+{
+    uint64_t cursor = 0;
+    while (fl__table_next(&keyed->table, &cursor)) {
+        fl__keyed_set_ref(keyed, ctx, fl__table_cursor_ref(&keyed->table, cursor));
+        for (uint32_t i = 0; i < keyed->state_count; i++)
+            clear_state(keyed, ctx, &keyed->states[i]);
+        fl__keyed_end_call(keyed, ctx);
+    }
+    ctx->key = NULL;
+    ctx->entry = NULL;
 }
 
 /* ---- reducing and aggregating state ---- */

@@ -144,6 +144,8 @@ static inline void fl__keyed_end_call(fl__keyed *keyed, fl_context *ctx)
         fl__keyed_settle(keyed, ctx);
     keyed->ref = FL__NO_REF;
 }
+/* Clears all states of all keys, which have no timers. Between calls. Cost: the table's pages. */
+void fl__keyed_clear(fl__keyed *keyed, fl_context *ctx);
 /* Are the keys so many that a batch's loop should prefetch? */
 static inline bool fl__keyed_is_large(const fl__keyed *keyed)
 {

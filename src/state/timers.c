@@ -1,6 +1,7 @@
 #include "state/timers.h"
 
 #include "base/error.h"
+#include "base/log.h"
 
 #include <stdatomic.h>
 #include <sys/mman.h>
@@ -80,6 +81,7 @@ struct fl__timers {
     fl__keyed *keyed;
     record *scratch; /* FRESH_MAX, for sorting; NULL until needed */
     queue queues[2];
+    bool is_quiet; /* users register nothing now */
 };
 
 /* ---- merging ---- */
@@ -379,6 +381,11 @@ void fl__timers_free(fl__timers *timers)
     fl__free(timers->memory, timers, sizeof *timers);
 }
 
+void fl__timers_quiesce(fl__timers *timers, bool is_quiet)
+{
+    timers->is_quiet = is_quiet;
+}
+
 void fl__timers_register(fl__timers *timers, fl_context *ctx, fl__time_domain domain, fl_time time)
 {
     uint32_t ref = fl__keyed_timer_added(timers->keyed, ctx);
@@ -536,17 +543,26 @@ static fl__timers *find_timers(fl_context *ctx, const char *call)
     return NULL;
 }
 
+static bool is_ignored(const fl__timers *timers, fl_time time)
+{
+    if (timers->is_quiet)
+        fl__log_sometimes(60000, FL__LOG_WARN, "state",
+            "a timer for %lld that a timer registered is ignored: in BATCH mode a key has ended when its timers fire",
+            (long long)time);
+    return timers->is_quiet;
+}
+
 void fl_register_event_time_timer(fl_context *ctx, fl_time time)
 {
     fl__timers *timers = find_timers(ctx, "fl_register_event_time_timer");
-    if (timers)
+    if (timers && !is_ignored(timers, time))
         fl__timers_register(timers, ctx, FL__EVENT_TIME, time);
 }
 
 void fl_register_processing_time_timer(fl_context *ctx, fl_time time)
 {
     fl__timers *timers = find_timers(ctx, "fl_register_processing_time_timer");
-    if (timers)
+    if (timers && !is_ignored(timers, time))
         fl__timers_register(timers, ctx, FL__PROCESSING_TIME, time);
 }
 

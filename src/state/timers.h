@@ -29,6 +29,9 @@ void fl__timers_free(fl__timers *timers); /* NULL: nothing */
 
 /* Registers a timer of the current key. The same key and time again: still one. */
 void fl__timers_register(fl__timers *timers, fl_context *ctx, fl__time_domain domain, fl_time time);
+/* From now on the user's functions register none: what they ask for is ignored (BATCH mode at the end of a key, where a
+ * timer that registers the next would never end; Flink's BatchExecutionInternalTimeService). */
+void fl__timers_quiesce(fl__timers *timers, bool is_quiet);
 /* Deletes it; nothing when there is none. */
 void fl__timers_delete(fl__timers *timers, fl_context *ctx, fl__time_domain domain, fl_time time);
 

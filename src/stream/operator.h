@@ -31,6 +31,7 @@ typedef struct fl__operator_spec fl__operator_spec;
 typedef struct fl__output fl__output;
 typedef struct fl__writer fl__writer;
 typedef struct fl__task fl__task;
+typedef struct fl__sorted fl__sorted;
 
 /* What takes an operator's place in BATCH mode. */
 typedef struct fl__batch_variants {

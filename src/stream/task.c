@@ -1,6 +1,7 @@
 #include "stream/task.h"
 
 #include "base/error.h"
+#include "stream/sorted.h"
 
 #include <stdio.h>
 
@@ -44,6 +45,8 @@ fl_status fl__task_open(fl__task *task)
         if (op->spec->open)
             op->spec->open(&op->ctx);
     }
+    if (!task->failed)
+        task->sorted = fl__sorted_new(task);
     return task->failed ? task->error.status : FL_OK;
 }
 
@@ -52,6 +55,8 @@ void fl__task_close(fl__task *task)
     if (!task->is_opened)
         return;
     task->is_opened = false;
+    fl__sorted_free(task->sorted);
+    task->sorted = NULL;
     for (uint32_t i = 0; i < task->operator_count; i++) {
         fl__operator *op = task->operators[i];
         if (op->spec->close)
@@ -175,6 +180,8 @@ static void combine_inputs(fl__task *task)
 static void update_valve(fl__task *task, unsigned number)
 {
     fl__input *input = &task->inputs[number];
+    if (task->sorted) /* the end of time comes after the last key */
+        return;
     fl_time low = FL_TIME_MAX, high = FL_TIME_MIN;
     bool any_counts = false, any_active = false, all_over = true;
     for (uint32_t c = 0; c < input->channel_count; c++) {
@@ -208,6 +215,10 @@ static void update_valve(fl__task *task, unsigned number)
 static void take_batch(fl__task *task, unsigned input, fl__channel *channel, fl__batch *batch)
 {
     fl__operator *root = task->operators[0];
+    if (FL_UNLIKELY(task->sorted != NULL) && fl__sorted_take(task->sorted, input, batch)) {
+        fl__channel_return(channel, batch);
+        return;
+    }
     if (!fl__batch_has(batch, FL__COLUMN_TIMESTAMP)) /* of another input: what the last record had must not stick */
         root->ctx.timestamp = root->out.collector.timestamp = FL_NO_TIMESTAMP;
     fl_status status = root->class->process(root, input, batch);
@@ -224,6 +235,19 @@ static void take_batch(fl__task *task, unsigned input, fl__channel *channel, fl_
         task->pending--;
     }
     fl__channel_return(channel, batch);
+}
+
+static void end_input(fl__task *task, unsigned number)
+{
+    fl__operator *root = task->operators[0];
+    if (root->class->end_input && task->input_count > 1)
+        root->class->end_input(root, number);
+}
+
+/* Do the rows of the input come back later? */
+static bool is_sorted(const fl__task *task, unsigned number)
+{
+    return task->sorted && task->operators[0]->spec->key[number];
 }
 
 static void take_event(fl__task *task, unsigned number, fl__channel *channel, fl__event event)
@@ -255,8 +279,8 @@ static void take_event(fl__task *task, unsigned number, fl__channel *channel, fl
         channel->is_idle = false;
         channel->watermark = FL_TIME_MAX;
         update_valve(task, number);
-        if (++input->ended == input->channel_count && task->operators[0]->class->end_input && task->input_count > 1)
-            task->operators[0]->class->end_input(task->operators[0], number);
+        if (++input->ended == input->channel_count && !is_sorted(task, number))
+            end_input(task, number);
         break;
     }
 }
@@ -386,6 +410,22 @@ static fl__step go_on_ending(fl__task *task)
     return end(task, FL_OK);
 }
 
+/* All input has come, and some of it was kept back to be sorted. */
+static fl__step hand_on_sorted(fl__task *task)
+{
+    mark_dirty(task);
+    fl_status status = fl__sorted_step(task->sorted);
+    if (status != FL_DONE || task->failed)
+        return FL__STEP_PROGRESS;
+    for (unsigned i = 0; i < task->input_count; i++) {
+        if (is_sorted(task, i))
+            end_input(task, i);
+    }
+    fl__sorted_free(task->sorted);
+    task->sorted = NULL;
+    return FL__STEP_PROGRESS;
+}
+
 /* ---- the step ---- */
 
 /* Time in which nothing can come says nothing about the input: see fl__operator_active_now. */
@@ -467,7 +507,7 @@ static fl__step step(fl__task *task)
     if (take_input(task))
         return FL__STEP_PROGRESS;
     if (all_ended(task))
-        return go_on_ending(task);
+        return task->sorted ? hand_on_sorted(task) : go_on_ending(task);
     return dry(task);
 }
 

@@ -64,6 +64,8 @@ struct fl__task {
     bool is_opened, is_done;
     bool is_batch;        /* BATCH mode: no watermarks but the last, nothing is sent before it is full */
     int stage;            /* BATCH: when it runs */
+    fl__spill *spill;     /* BATCH: where rows go that memory does not hold */
+    fl__sorted *sorted;   /* BATCH: the root's input is sorted (sorted.h); NULL: it is not */
     int64_t batch_memory; /* BATCH: bytes that each operator that sorts or aggregates may hold */
     bool failed;
     fl_error error;

@@ -297,6 +297,217 @@ static void test_no_watermarks(void **state)
     fl_env_free(env);
 }
 
+/* ---- key by key ---- */
+
+typedef struct {
+    int64_t key, sum;
+    int32_t fired;
+} Seen;
+FL_ROW(Seen, key, sum, fired);
+
+FL_VALUE_STATE(sum_of, int64_t);
+FL_LIST_STATE(texts, fl_string);
+static _Atomic int wrong;
+static _Atomic int64_t current_key[4], last_time[4];
+
+/* Keys must not come twice, timestamps must rise, state must be this key's. */
+static void per_key(const void *in, fl_collector *out, fl_context *ctx)
+{
+    const Pair *p = in;
+    int me = fl_subtask_index(ctx);
+    (void)out;
+    int64_t *sum = fl_value(ctx, sum_of);
+    if (*sum == 0 && p->key == current_key[me])
+        wrong = 1;
+    if (p->key == current_key[me] && fl_timestamp_of(ctx) < last_time[me])
+        wrong = 2;
+    if (fl_current_watermark(ctx) != FL_TIME_MIN)
+        wrong = 3;
+    current_key[me] = p->key;
+    last_time[me] = fl_timestamp_of(ctx);
+    *sum += p->a;
+    char text[40];
+    snprintf(text, sizeof text, "a text of record %lld", (long long)p->a);
+    fl_string s = fl_string_of(text, strlen(text));
+    fl_list_add(ctx, texts, &s);
+    fl_register_event_time_timer(ctx, 1000);
+    fl_register_event_time_timer(ctx, 2000);
+    fl_delete_event_time_timer(ctx, 1000);
+    fl_register_processing_time_timer(ctx, INT64_C(1) << 60);
+    fl_register_processing_time_timer(ctx, 5);
+    fl_delete_processing_time_timer(ctx, 5);
+}
+
+static void on_end(const void *in, fl_collector *out, fl_context *ctx)
+{
+    const fl_timer *timer = in;
+    if (fl_current_watermark(ctx) != FL_TIME_MAX)
+        wrong = 4;
+    fl_register_event_time_timer(ctx, timer->time + 1); /* ignored, else it would never end */
+    const int64_t *key = fl_current_key(ctx);
+    fl_collect(out, &(Seen){ *key, *(int64_t *)fl_value(ctx, sum_of), timer->is_processing_time });
+}
+
+enum { PAIRS = 20000, PAIR_KEYS = 500 };
+static Pair pairs[PAIRS];
+static fl_time pair_times[PAIRS];
+
+static void fill_pairs(void)
+{
+    for (int64_t i = 0; i < PAIRS; i++) {
+        pairs[i] = (Pair){ (i * 7919 + i / 3) % PAIR_KEYS, i + 1, i };
+        pair_times[i] = (i * 31) % 997;
+    }
+}
+
+static void test_process_key_by_key(void **state)
+{
+    (void)state;
+    static Seen expected[2 * PAIR_KEYS];
+    memset(expected, 0, sizeof expected);
+    for (int i = 0; i < PAIRS; i++) {
+        for (int f = 0; f < 2; f++) {
+            Seen *e = &expected[2 * pairs[i].key + f];
+            *e = (Seen){ pairs[i].key, e->sum + pairs[i].a, f };
+        }
+    }
+    for (size_t i = 0; i < sizeof variants / sizeof variants[0]; i++) {
+        wrong = 0;
+        for (int t = 0; t < 4; t++)
+            current_key[t] = -1;
+        fl_env *env = env_of(&variants[i]);
+        fl_set(env, "taskmanager.memory.segment-size", "4 kb");
+        fl_stream *in = fl_test_source(env, Pair, pairs, PAIRS, .timestamps = pair_times, .parallelism = 2);
+        fl_test_rows *rows = fl_test_sink(
+            fl_process(fl_key_by(in, "key"), per_key, Seen, .states = { &sum_of, &texts }, .on_timer = on_end), Seen);
+        assert_rows(env, rows, expected);
+        assert_int_equal(wrong, 0);
+        fl_env_free(env);
+    }
+}
+
+/* Two inputs meet by key, in order of time; the one without a key that is broadcast comes first. */
+static void first_side(const void *in, fl_collector *out, fl_context *ctx)
+{
+    (void)out;
+    *(int64_t *)fl_value(ctx, sum_of) += ((const Pair *)in)->a;
+}
+static void second_side(const void *in, fl_collector *out, fl_context *ctx)
+{
+    fl_collect(out, &(Seen){ ((const Pair *)in)->key, *(int64_t *)fl_value(ctx, sum_of), 0 });
+}
+
+static void test_two_inputs(void **state)
+{
+    (void)state;
+    static Seen expected[PAIR_KEYS];
+    static Pair second[PAIR_KEYS];
+    static fl_time second_times[PAIR_KEYS];
+    for (int64_t k = 0; k < PAIR_KEYS; k++) {
+        second[k] = (Pair){ k, 0, 0 };
+        second_times[k] = 500;
+        expected[k] = (Seen){ k, 0, 0 };
+    }
+    for (int i = 0; i < PAIRS; i++)
+        expected[pairs[i].key].sum += pair_times[i] <= 500 ? pairs[i].a : 0;
+    for (size_t i = 0; i < sizeof variants / sizeof variants[0]; i++) {
+        fl_env *env = env_of(&variants[i]);
+        fl_stream *a = fl_test_source(env, Pair, pairs, PAIRS, .timestamps = pair_times, .parallelism = 2);
+        fl_stream *b = fl_test_source(env, Pair, second, PAIR_KEYS, .timestamps = second_times);
+        fl_stream *both = fl_connect(fl_key_by(a, "key"), fl_key_by(b, "key"));
+        fl_test_rows *rows =
+            fl_test_sink(fl_co_process(both, first_side, second_side, Seen, .states = { &sum_of }), Seen);
+        assert_rows(env, rows, expected);
+        fl_env_free(env);
+    }
+}
+
+static bool is_rule(const void *in, fl_context *ctx)
+{
+    (void)ctx;
+    return ((const Pair *)in)->b < PAIR_KEYS;
+}
+
+static _Atomic int rules_seen, early_rows;
+static void count_row(const void *in, fl_collector *out, fl_context *ctx)
+{
+    (void)in, (void)out, (void)ctx;
+    early_rows += rules_seen < PAIR_KEYS;
+}
+static void count_rule(const void *in, fl_collector *out, fl_context *ctx)
+{
+    (void)in, (void)out, (void)ctx;
+    rules_seen++;
+}
+
+static void test_broadcast_side_first(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof variants / sizeof variants[0]; i++) {
+        rules_seen = early_rows = 0;
+        fl_env *env = env_of(&variants[i]);
+        fl_stream *rows = fl_test_source(env, Pair, pairs, PAIRS); /* feeds both sides: must not wait for itself */
+        fl_stream *rules = fl_broadcast(fl_filter(rows, is_rule));
+        fl_discard(fl_co_flat_map(fl_connect(rows, rules), count_row, count_rule, Seen, .parallelism = 1));
+        if (fl_execute(env, "job") != 0)
+            fail_msg("%s", fl_env_error(env));
+        assert_int_equal(rules_seen, PAIR_KEYS);
+        assert_int_equal(early_rows, 0);
+        fl_env_free(env);
+    }
+}
+
+/* Functions to whom the order matters see a key's rows in order of time. */
+static void append(void *value, const void *in, fl_context *ctx)
+{
+    (void)ctx;
+    Pair *v = value;
+    const Pair *p = in;
+    v->a = (int64_t)((uint64_t)v->a * 31 + (uint64_t)p->a);
+}
+
+static int compare_times(const void *a, const void *b)
+{
+    int x = *(const int *)a, y = *(const int *)b;
+    if (pair_times[x] != pair_times[y])
+        return pair_times[x] < pair_times[y] ? -1 : 1;
+    return x - y;
+}
+
+static void test_order_of_time(void **state)
+{
+    (void)state;
+    static int order[PAIRS];
+    static Pair expected[PAIR_KEYS], folded[PAIR_KEYS];
+    static bool has[PAIR_KEYS];
+    memset(has, 0, sizeof has);
+    for (int i = 0; i < PAIRS; i++)
+        order[i] = i;
+    qsort(order, PAIRS, sizeof *order, compare_times);
+    for (int i = 0; i < PAIRS; i++) {
+        const Pair *p = &pairs[order[i]];
+        Pair *e = &expected[p->key];
+        *e = has[p->key] ? (Pair){ p->key, (int64_t)((uint64_t)e->a * 31 + (uint64_t)p->a), e->b } : *p;
+        Pair *f = &folded[p->key];
+        *f = (Pair){ 7, (int64_t)((uint64_t)(has[p->key] ? f->a : 0) * 31 + (uint64_t)p->a), 0 };
+        has[p->key] = true;
+    }
+    for (size_t i = 0; i < sizeof variants / sizeof variants[0]; i++) {
+        fl_env *env = env_of(&variants[i]);
+        fl_stream *in = fl_test_source(env, Pair, pairs, PAIRS, .timestamps = pair_times);
+        fl_test_rows *rows = fl_test_sink(fl_reduce(fl_key_by(in, "key"), append), Pair);
+        assert_rows(env, rows, expected);
+        for (size_t r = 0; r < PAIR_KEYS; r++)
+            assert_true(fl_test_timestamp(rows, r) == FL_TIME_MAX);
+        fl_env_free(env);
+        env = env_of(&variants[i]);
+        in = fl_test_source(env, Pair, pairs, PAIRS, .timestamps = pair_times);
+        rows = fl_test_sink(fl_fold(fl_key_by(in, "key"), (&(Pair){ 7, 0, 0 }), append, Pair), Pair);
+        assert_rows(env, rows, folded);
+        fl_env_free(env);
+    }
+}
+
 /* ---- stages ---- */
 
 static void test_plan(void **state)
@@ -420,6 +631,7 @@ static void test_failures(void **state)
 int main(void)
 {
     fill();
+    fill_pairs();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_unbounded),
         cmocka_unit_test(test_bounded),
@@ -427,6 +639,10 @@ int main(void)
         cmocka_unit_test(test_mode_changed_after_plan),
         cmocka_unit_test(test_one_result_per_key),
         cmocka_unit_test(test_no_watermarks),
+        cmocka_unit_test(test_process_key_by_key),
+        cmocka_unit_test(test_two_inputs),
+        cmocka_unit_test(test_broadcast_side_first),
+        cmocka_unit_test(test_order_of_time),
         cmocka_unit_test(test_plan),
         cmocka_unit_test(test_stages_follow_each_other),
         cmocka_unit_test(test_files),
