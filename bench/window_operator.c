@@ -257,8 +257,8 @@ int main(int argc, char **argv)
     fl__memory_init(&memory, "bench", NULL, 0);
     double b = bare(false);
     bare(true);
-    const fl_window_assigner second = { FL_WINDOW_TUMBLING, false, { 1000 }, { 1000 }, { 0 } };
-    const fl_window_assigner sliding = { FL_WINDOW_SLIDING, false, { 60000 }, { 1000 }, { 0 } };
+    const fl_window_assigner second = fl_tumbling_event_time(fl_seconds(1));
+    const fl_window_assigner sliding = fl_sliding_event_time(fl_seconds(60), fl_seconds(1));
     fl__window_config sum = { .window = { .assigner = second },
         .content = FL__WINDOW_ROLLING,
         .rolling = { .what = FL_SUM, .first = true, .offset = offsetof(Row, value), .field = FL_TYPE(int64_t) } };

@@ -88,7 +88,7 @@ static inline void harness_open(harness *h, const char *const *keys)
         fl_status status = fl__key_init_fields(&h->key, &h->arena, h->spec.in[0], keys, NULL, n, &h->error);
         fl_assert(status == FL_OK);
     }
-    h->spec.class = &fl__window_class;
+    h->spec.class = fl__window_class_for(&h->config);
     h->spec.name = "windows";
     h->spec.key[0] = &h->key;
     h->spec.config = &h->config;

@@ -2,74 +2,13 @@
 #include "api/window_internal.h"
 
 #include "base/error.h"
+#include "base/log.h"
 #include "data/type.h"
 #include "operators/window.h"
 
 #include <inttypes.h>
 
-enum { WINDOWS_PER_RECORD_MAX = 10000000 }; /* Flink's MAX_WINDOW_NUM */
-
-/* ---- assigners ---- */
-
-static fl_window_assigner assigner(fl_window_kind kind, bool is_processing_time, fl_duration size, fl_duration slide)
-{
-    return (fl_window_assigner){ .kind = kind, .is_processing_time = is_processing_time, .size = size, .slide = slide };
-}
-
-fl_window_assigner fl_tumbling_event_time(fl_duration size)
-{
-    return assigner(FL_WINDOW_TUMBLING, false, size, size);
-}
-
-fl_window_assigner fl_tumbling_processing_time(fl_duration size)
-{
-    return assigner(FL_WINDOW_TUMBLING, true, size, size);
-}
-
-fl_window_assigner fl_sliding_event_time(fl_duration size, fl_duration slide)
-{
-    return assigner(FL_WINDOW_SLIDING, false, size, slide);
-}
-
-fl_window_assigner fl_sliding_processing_time(fl_duration size, fl_duration slide)
-{
-    return assigner(FL_WINDOW_SLIDING, true, size, slide);
-}
-
-fl_window_assigner fl_window_offset(fl_window_assigner a, fl_duration offset)
-{
-    a.offset = offset;
-    return a;
-}
-
 /* ---- fl_window ---- */
-
-/* Says what is wrong with the assigner; NULL: nothing. */
-static fl_stream *assigner_error(fl_env *env, fl_where where, const fl_window_assigner *a)
-{
-    int64_t size = a->size.ms, slide = a->slide.ms, offset = a->offset.ms;
-    bool tumbles = a->kind == FL_WINDOW_TUMBLING;
-    if (!tumbles && a->kind != FL_WINDOW_SLIDING)
-        return fl__stream_error(env, where,
-            "fl_window: unknown window kind %d; make the assigner with "
-            "fl_tumbling_event_time, fl_sliding_event_time or one of the other constructors",
-            (int)a->kind);
-    if (size <= 0)
-        return fl__stream_error(env, where, "fl_window: the window size is %" PRId64 " ms; it must be above 0", size);
-    if (slide <= 0)
-        return fl__stream_error(env, where, "fl_window: the slide is %" PRId64 " ms; it must be above 0", slide);
-    if (offset <= -slide || offset >= slide)
-        return fl__stream_error(env, where,
-            "fl_window: the offset is %" PRId64 " ms; it must be smaller than the %s, "
-            "%" PRId64 " ms, in either direction",
-            offset, tumbles ? "size" : "slide", slide);
-    if (size / slide > WINDOWS_PER_RECORD_MAX)
-        return fl__stream_error(env, where,
-            "fl_window: with a size of %" PRId64 " ms and a slide of %" PRId64 " ms each record would be in %" PRId64
-            " windows; at most %d are allowed",
-            size, slide, size / slide, WINDOWS_PER_RECORD_MAX);
-    return NULL;
-}
 
 /* Options that belong to the function behind fl_window, given to fl_window by mistake: they would be lost. */
 static const char *misplaced_option(const fl_window_options *o)
@@ -89,48 +28,130 @@ static const char *misplaced_option(const fl_window_options *o)
                                    : NULL;
 }
 
+/* State that grows as long as the job runs is worth a line. */
+static void warn_of_growth(const fl__window_spec *spec, fl_where where)
+{
+    fl_trigger trigger = fl__window_trigger(spec);
+    bool never_fires = trigger.kind == FL_TRIGGER_NEVER, is_purged = spec->evictor.kind != FL_EVICTOR_NONE;
+    for (uint32_t i = 0; i < trigger.layer_count; i++) {
+        is_purged |= !trigger.layers[i].is_timeout;
+        never_fires &= !trigger.layers[i].is_timeout;
+    }
+    bool is_global = spec->assigner.kind == FL_WINDOW_GLOBAL;
+    if (never_fires)
+        fl__log(FL__LOG_WARN, "window", "%s:%d: %s never fire%s", where.file, where.line,
+            is_global ? "global windows without a trigger" : "windows with fl_never_trigger",
+            is_global ? " and hold all records for ever; give a .trigger" : "; what they hold is never seen");
+    else if (is_global && !is_purged && trigger.kind != FL_TRIGGER_CUSTOM)
+        fl__log(FL__LOG_INFO, "window",
+            "%s:%d: global windows whose trigger does not purge: each firing sees all records so far", where.file,
+            where.line);
+}
+
+/* What fl_window said, checked. NULL after an error. */
+static fl__window_spec *new_spec(fl_stream *in, fl_window_assigner a, const fl_window_options *options)
+{
+    fl_env *env = in->env;
+    fl_where where = options->where;
+    const fl_tag *late = options->late;
+    fl__window_spec *spec = fl__env_alloc(env, sizeof *spec);
+    *spec = (fl__window_spec){
+        .assigner = a,
+        .allowed_lateness = options->allowed_lateness.ms,
+        .late = late,
+        .trigger = options->trigger,
+        .evictor = options->evictor,
+    };
+    if (fl__window_assigner_error(env, where, &a) || fl__window_trigger_error(env, where, spec) ||
+        fl__window_evictor_error(env, where, &spec->evictor))
+        return NULL;
+    const char *misplaced = misplaced_option(options);
+    if (options->allowed_lateness.ms < 0)
+        fl__stream_error(env, where, "fl_window: the allowed lateness is %" PRId64 " ms; it must not be negative",
+            options->allowed_lateness.ms);
+    else if (a.kind == FL_WINDOW_GLOBAL && (options->allowed_lateness.ms || late))
+        fl__stream_error(env, where,
+            "fl_window: nothing is late for windows without end (global and count windows): leave %s out",
+            late ? ".late" : ".allowed_lateness");
+    else if (late && !fl_type_equal(late->type, in->type))
+        fl__stream_error(env, where, "fl_window: the late side output \"%s\" has type %s, but the stream is of %s",
+            late->name, late->type->name, in->type->name);
+    else if (misplaced)
+        fl__stream_error(env, where,
+            "fl_window: %s belongs to the function that follows (fl_sum, fl_reduce, "
+            "fl_aggregate, fl_window_apply …)",
+            misplaced);
+    else
+        return warn_of_growth(spec, where), spec;
+    return NULL;
+}
+
+static fl_stream *windowed(fl_stream *in, const fl__window_spec *spec)
+{
+    if (!spec)
+        return in; /* of a failed graph */
+    fl_stream *s = fl__stream_copy(in);
+    s->kind = FL__STREAM_WINDOWED;
+    s->window = spec;
+    return s;
+}
+
 fl_stream *fl__window(fl_stream *keyed, fl_window_assigner a, const fl_window_options *options)
 {
     if (fl__stream_failed(keyed))
         return keyed;
-    fl_env *env = keyed->env;
-    fl_where where = options->where;
-    const fl_tag *late = options->late;
     if (keyed->kind != FL__STREAM_KEYED)
-        return fl__stream_error(
-            env, where, "fl_window needs a keyed stream: put fl_key_by(stream, \"field\") before it");
-    fl_stream *failed = assigner_error(env, where, &a);
-    if (failed)
-        return failed;
-    if (options->allowed_lateness.ms < 0)
-        return fl__stream_error(env, where,
-            "fl_window: the allowed lateness is %" PRId64 " ms; it must not be negative", options->allowed_lateness.ms);
-    if (late && !fl_type_equal(late->type, keyed->type))
-        return fl__stream_error(env, where,
-            "fl_window: the late side output \"%s\" has type %s, but the stream is of %s", late->name, late->type->name,
-            keyed->type->name);
-    const char *misplaced = misplaced_option(options);
-    if (misplaced)
-        return fl__stream_error(env, where,
-            "fl_window: %s belongs to the function that follows (fl_sum, fl_reduce, "
-            "fl_aggregate, fl_window_apply …)",
-            misplaced);
-    fl__window_spec *spec = fl__env_alloc(env, sizeof *spec);
-    *spec = (fl__window_spec){ .assigner = a, .allowed_lateness = options->allowed_lateness.ms, .late = late };
-    fl_stream *windowed = fl__stream_copy(keyed);
-    windowed->kind = FL__STREAM_WINDOWED;
-    windowed->window = spec;
-    return windowed;
+        return fl__stream_error(keyed->env, options->where,
+            "fl_window needs a keyed stream: put fl_key_by(stream, \"field\") before it, or take fl_window_all");
+    return windowed(keyed, new_spec(keyed, a, options));
+}
+
+/* All records have this key. */
+static void constant_key(const void *row, void *key, void *context)
+{
+    (void)row, (void)context;
+    *(int8_t *)key = 0;
+}
+
+fl_stream *fl__window_all(fl_stream *in, fl_window_assigner a, const fl_window_options *options)
+{
+    if (fl__stream_failed(in) || fl__stream_is_wrong_kind(in, "fl_window_all", options->where))
+        return in;
+    fl__window_spec *spec = new_spec(in, a, options);
+    if (!spec)
+        return in;
+    spec->is_all = true;
+    fl__key *key = fl__env_alloc(in->env, sizeof *key);
+    fl_error error = FL_ERROR_INIT;
+    fl_status status = fl__key_init_selector(key, FL_TYPE(int8_t), constant_key, NULL, &error);
+    fl_assert(status == FL_OK);
+    fl_stream *s = windowed(in, spec);
+    s->key = key;
+    s->partitioning = FL_HASH;
+    s->is_partitioned = true;
+    return s;
+}
+
+fl_stream *fl__count_window(fl_stream *in, int64_t size, int64_t slide, bool all, const fl_window_options *options)
+{
+    if (fl__stream_failed(in))
+        return in;
+    fl_where where = options->where;
+    fl_window_options o = *options;
+    if (size <= 0 || slide < 0)
+        return fl__stream_error(in->env, where, "fl_count_window: the %s is %" PRId64 " records; it must be above 0",
+            size <= 0 ? "size" : "slide", size <= 0 ? size : slide);
+    if (o.trigger.kind != FL_TRIGGER_DEFAULT || o.trigger.layer_count || o.evictor.kind != FL_EVICTOR_NONE)
+        return fl__stream_error(in->env, where,
+            "fl_count_window: a count window is a trigger already; for another .trigger or .evictor take "
+            "fl_window(keyed, fl_global_windows(), …)");
+    o.trigger = slide ? fl_count_trigger(slide) : fl_purging_trigger(fl_count_trigger(size));
+    if (slide)
+        o.evictor = fl_count_evictor(size);
+    return all ? fl__window_all(in, fl_global_windows(), &o) : fl__window(in, fl_global_windows(), &o);
 }
 
 /* ---- what follows ---- */
-
-static const char *default_name(const fl_window_assigner *a)
-{
-    if (a->kind == FL_WINDOW_TUMBLING)
-        return a->is_processing_time ? "TumblingProcessingTimeWindows" : "TumblingEventTimeWindows";
-    return a->is_processing_time ? "SlidingProcessingTimeWindows" : "SlidingEventTimeWindows";
-}
 
 static fl__window_config *new_config(fl_stream *in, fl__window_content content)
 {
@@ -143,6 +164,7 @@ static fl__window_config *new_config(fl_stream *in, fl__window_content content)
 static fl_stream *add(fl_stream *in, fl__window_config *config, fl__new_operator what)
 {
     const fl_options *options = what.options;
+    const fl__window_spec *spec = &config->window;
     if (options->on_timer)
         return fl__stream_error(
             in->env, options->where, "window functions have no timers: .on_timer belongs to fl_process");
@@ -150,10 +172,42 @@ static fl_stream *add(fl_stream *in, fl__window_config *config, fl__new_operator
         return fl__stream_error(in->env, options->where,
             "only functions that see the window can have states: use "
             "fl_aggregate_with, fl_reduce_with or fl_window_process");
-    what.class = &fl__window_class;
-    what.default_name = default_name(&config->window.assigner);
+    if (spec->assigner.is_merging && config->content == FL__WINDOW_FOLD)
+        return fl__stream_error(in->env, options->where,
+            "fl_fold cannot go with windows that merge (%s): two folded values cannot be folded into one. Use "
+            "fl_aggregate with a .merge",
+            fl__window_assigner_name(&spec->assigner));
+    if (spec->assigner.is_merging && config->content == FL__WINDOW_AGGREGATE && !what.aggregate->merge &&
+        spec->evictor.kind == FL_EVICTOR_NONE)
+        return fl__stream_error(in->env, options->where,
+            "the aggregate has no .merge, which windows that merge (%s) need: it adds one accumulator to another",
+            fl__window_assigner_name(&spec->assigner));
+    what.class = fl__window_class_for(config);
+    what.default_name = fl__window_assigner_name(&spec->assigner);
     what.config = config;
+    what.not_parallel = spec->is_all;
     return fl__add_operator(in, &what);
+}
+
+/* The same with a function that sees the window, and what it may have: states by window, a clear function. */
+static fl_stream *add_function(
+    fl_stream *in, fl__window_config *config, fl__new_operator what, const fl_window_function_options *options)
+{
+    size_t count = 0;
+    while (count < sizeof options->window_states / sizeof options->window_states[0] && options->window_states[count])
+        count++;
+    if (count && config->window.assigner.is_merging)
+        return fl__stream_error(in->env, options->where,
+            "windows that merge (%s) cannot have .window_states: two windows' states cannot be made one. Use .states, "
+            "which belong to the key",
+            fl__window_assigner_name(&config->window.assigner));
+    if (count)
+        config->window_states =
+            fl__arena_memdup(&in->env->arena, options->window_states, count * sizeof options->window_states[0]);
+    config->window_state_count = count;
+    config->clear = options->clear;
+    what.options = (const fl_options *)options;
+    return add(in, config, what);
 }
 
 /* The checks of calls that only work on windows. */
@@ -228,33 +282,33 @@ fl_stream *fl__window_aggregate(fl_stream *in, const fl_aggregate_fn *f, const f
         (fl__new_operator){ .out = f->out, .options = options, .aggregate = f });
 }
 
-fl_stream *fl__window_aggregate_apply(
-    fl_stream *in, const fl_aggregate_fn *aggregate, fl_function f, const fl_type *out, const fl_options *options)
+fl_stream *fl__window_aggregate_apply(fl_stream *in, const fl_aggregate_fn *aggregate, fl_function f,
+    const fl_type *out, const fl_window_function_options *options)
 {
     fl_stream *failed = aggregate_error(in, f ? aggregate : NULL, "fl_aggregate_with", options->where);
     if (failed)
         return failed;
-    return add(in, new_config(in, FL__WINDOW_AGGREGATE),
-        (fl__new_operator){ .out = out, .options = options, .aggregate = aggregate, .function = f });
+    return add_function(in, new_config(in, FL__WINDOW_AGGREGATE),
+        (fl__new_operator){ .out = out, .aggregate = aggregate, .function = f }, options);
 }
 
 fl_stream *fl__window_reduce_apply(
-    fl_stream *in, fl_reduce_fn reduce, fl_function f, const fl_type *out, const fl_options *options)
+    fl_stream *in, fl_reduce_fn reduce, fl_function f, const fl_type *out, const fl_window_function_options *options)
 {
     fl_stream *failed = not_windowed(in, "fl_reduce_with", reduce && f, options->where);
     if (failed)
         return failed;
-    return add(in, new_config(in, FL__WINDOW_REDUCE),
-        (fl__new_operator){ .out = out, .options = options, .reduce = reduce, .function = f });
+    return add_function(in, new_config(in, FL__WINDOW_REDUCE),
+        (fl__new_operator){ .out = out, .reduce = reduce, .function = f }, options);
 }
 
-fl_stream *fl__window_apply(fl_stream *in, fl_function f, const fl_type *out, const fl_options *options)
+fl_stream *fl__window_apply(fl_stream *in, fl_function f, const fl_type *out, const fl_window_function_options *options)
 {
     fl_stream *failed = not_windowed(in, "fl_window_apply", f != NULL, options->where);
     if (failed)
         return failed;
-    return add(
-        in, new_config(in, FL__WINDOW_ELEMENTS), (fl__new_operator){ .out = out, .options = options, .function = f });
+    return add_function(
+        in, new_config(in, FL__WINDOW_ELEMENTS), (fl__new_operator){ .out = out, .function = f }, options);
 }
 
 /* ---- sum … max_by ---- */

@@ -5,6 +5,7 @@
 #define FL_API_WINDOW_INTERNAL_H
 
 #include "api/api.h"
+#include "operators/window.h"
 
 fl_stream *fl__window_reduce(fl_stream *in, fl_reduce_fn f, const fl_options *options);
 /* initial: one value of type out, copied. */
@@ -14,5 +15,12 @@ fl_stream *fl__window_aggregate(fl_stream *in, const fl_aggregate_fn *f, const f
 /* field: a name, or NULL: index counts. first: min_by and max_by keep the first record on ties. */
 fl_stream *fl__window_rolling(
     fl_stream *in, fl_rolling what, const char *field, int index, bool first, const fl_options *options);
+
+/* What is wrong with the parts of a window (window_parts.c): a failed stream; NULL: nothing. */
+fl_stream *fl__window_assigner_error(fl_env *env, fl_where where, const fl_window_assigner *assigner);
+fl_stream *fl__window_trigger_error(fl_env *env, fl_where where, const fl__window_spec *spec);
+fl_stream *fl__window_evictor_error(fl_env *env, fl_where where, const fl_evictor *evictor);
+/* Flink's name of the assigner ("TumblingEventTimeWindows"). */
+const char *fl__window_assigner_name(const fl_window_assigner *assigner);
 
 #endif

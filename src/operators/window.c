@@ -1,5 +1,5 @@
-/* What all window operators share: which windows a record belongs to, whether it is late, when windows fire and when
- * they are dropped. The semantics are those of Flink's WindowOperator with its default triggers; docs/design/windows.md
+/* Windows made of panes: which windows a record belongs to, whether it is late, when windows fire and when they are
+ * dropped; and what the general path (window_general.c) shares with them. The semantics are those of Flink's WindowOperator with its default triggers; docs/design/windows.md
  * has them as a table. */
 #include "operators/window_internal.h"
 
@@ -19,12 +19,6 @@ static int64_t floor_div(__int128 a, int64_t b)
     }
     __int128 q = a / b;
     return fl__saturate(q - (a % b < 0));
-}
-
-static int64_t plus(int64_t a, int64_t b)
-{
-    int64_t sum;
-    return __builtin_add_overflow(a, b, &sum) ? (b < 0 ? INT64_MIN : INT64_MAX) : sum;
 }
 
 void fl__window_grid_init(fl__window_grid *grid, const fl_window_assigner *assigner)
@@ -62,12 +56,12 @@ static fl_window_range window_range(const fl__window_grid *grid, int64_t window)
 /* Until when late records still count: watermarks before this one. */
 static fl_time window_cleanup(const fl__window_operator *w, int64_t window)
 {
-    return plus(window_max(&w->grid, window), w->allowed_lateness);
+    return fl__saturating_add(window_max(&w->grid, window), w->allowed_lateness);
 }
 
 static int64_t pane_first_window(const fl__window_grid *grid, int64_t pane)
 {
-    return plus(pane, grid->panes_per_slide - grid->panes_per_window) >> (grid->panes_per_slide - 1);
+    return fl__saturating_add(pane, grid->panes_per_slide - grid->panes_per_window) >> (grid->panes_per_slide - 1);
 }
 static int64_t pane_last_window(const fl__window_grid *grid, int64_t pane)
 {
@@ -79,7 +73,7 @@ static int64_t window_first_pane(const fl__window_grid *grid, int64_t window)
 }
 static int64_t window_last_pane(const fl__window_grid *grid, int64_t window)
 {
-    return plus(window_first_pane(grid, window), grid->panes_per_window - 1);
+    return fl__saturating_add(window_first_pane(grid, window), grid->panes_per_window - 1);
 }
 
 /* The pane of a timestamp and the windows with it. */
@@ -114,17 +108,22 @@ static inline bool in_run(const fl__window_run *run, fl_time timestamp)
     return (uint64_t)timestamp - (uint64_t)run->low < run->span;
 }
 
+size_t fl__window_grid_assign(const fl__window_grid *grid, fl_time timestamp, fl_window_range *windows, size_t max)
+{
+    fl__window_run run = locate(grid, timestamp);
+    size_t count = 0;
+    for (int64_t n = run.last_window; n >= run.first_window; n--, count++) {
+        if (count < max)
+            windows[count] = window_range(grid, n);
+    }
+    return count;
+}
+
 size_t fl__window_assign(const fl_window_assigner *assigner, fl_time timestamp, fl_window_range *windows, size_t max)
 {
     fl__window_grid grid;
     fl__window_grid_init(&grid, assigner);
-    fl__window_run run = locate(&grid, timestamp);
-    size_t count = 0;
-    for (int64_t n = run.last_window; n >= run.first_window; n--, count++) {
-        if (count < max)
-            windows[count] = window_range(&grid, n);
-    }
-    return count;
+    return fl__window_grid_assign(&grid, timestamp, windows, max);
 }
 
 /* ---- panes ---- */
@@ -238,9 +237,14 @@ void fl__window_pass_on(fl__window_operator *w, const void *rows, size_t count, 
     op->ctx.key = key;
     if (w->keyed)
         fl__keyed_set_key(w->keyed, &op->ctx, fl__key_hash(op->spec->key[0], key), key);
+    if (w->window_keyed)
+        fl__keyed_set_key(w->window_keyed, &w->window_ctx, fl__key_hash_u64(&w->window_number), &w->window_number);
     op->spec->function(&elements, &op->out.collector, &op->ctx);
+    if (w->window_keyed)
+        fl__keyed_end_call(w->window_keyed, &w->window_ctx);
     if (w->keyed)
         fl__keyed_end_call(w->keyed, &op->ctx);
+    w->window_ctx.key = NULL;
     op->ctx.key = NULL;
     op->ctx.entry = NULL;
 }
@@ -348,10 +352,11 @@ static fl_status fire(fl__window_operator *w)
             w->function->emit(w, entry);
         }
         w->is_firing = false;
-        w->next_window = plus(w->firing, 1);
+        w->next_window = fl__saturating_add(w->firing, 1);
     }
     /* The first window with maxTimestamp > time: those before fire with each late record from now on. */
-    int64_t next = plus(floor_div((__int128)w->time - w->grid.offset - w->grid.size + 1, w->grid.slide), 1);
+    int64_t next =
+        fl__saturating_add(floor_div((__int128)w->time - w->grid.offset - w->grid.size + 1, w->grid.slide), 1);
     if (next > w->next_window)
         w->next_window = next;
     clean_up(w);
@@ -374,11 +379,10 @@ static void add_open(fl__window_operator *w, const fl__batch *batch, uint32_t fr
         w->function->add(w, get_pane(w, number), batch, from, to);
 }
 
-/* A row that no window took. In no window at all and in time (sampling): nothing happens. */
-static void add_nowhere(fl__window_operator *w, const fl__batch *batch, uint32_t i)
+void fl__window_nowhere(fl__window_operator *w, const fl__batch *batch, uint32_t i, fl_time watermark)
 {
     fl_time timestamp = fl__batch_timestamps(batch)[i];
-    if (plus(timestamp, w->allowed_lateness) > w->time)
+    if (fl__saturating_add(timestamp, w->allowed_lateness) > watermark)
         return;
     const fl_tag *tag = w->config->window.late;
     if (!tag) {
@@ -395,7 +399,7 @@ static void add_late(fl__window_operator *w, const fl__batch *batch, uint32_t i)
 {
     const fl__window_run *run = &w->run;
     if (run->first_window > run->last_window || window_cleanup(w, run->last_window) <= w->time) {
-        add_nowhere(w, batch, i);
+        fl__window_nowhere(w, batch, i, w->time);
         return;
     }
     if (w->is_combining)
@@ -417,7 +421,7 @@ static void set_run(fl__window_operator *w, fl_time timestamp)
     w->run.is_open = w->run.first_window <= w->run.last_window && window_max(&w->grid, w->run.first_window) > w->time;
 }
 
-static fl_status no_timestamp(fl__operator *op)
+fl_status fl__window_no_timestamp(fl__operator *op)
 {
     return fl__operator_fail(op, FL_ERROR_INVALID,
         "%s works in event time, but a record has no timestamp. Assign timestamps before fl_window, for instance with "
@@ -429,12 +433,12 @@ static fl_status no_timestamp(fl__operator *op)
 static fl_status process_event_time(fl__window_operator *w, const fl__batch *batch)
 {
     if (!fl__batch_has(batch, FL__COLUMN_TIMESTAMP))
-        return batch->count ? no_timestamp(&w->op) : FL_OK;
+        return batch->count ? fl__window_no_timestamp(&w->op) : FL_OK;
     const fl_time *timestamps = fl__batch_timestamps(batch);
     for (uint32_t from = 0, to; from < batch->count; from = to) {
         if (!in_run(&w->run, timestamps[from])) {
             if (timestamps[from] == FL_NO_TIMESTAMP)
-                return no_timestamp(&w->op);
+                return fl__window_no_timestamp(&w->op);
             set_run(w, timestamps[from]);
         }
         for (to = from + 1; to < batch->count && in_run(&w->run, timestamps[to]);)
@@ -461,7 +465,7 @@ static void set_timer(fl__window_operator *w)
             if (number < w->next_window)
                 number = w->next_window;
         }
-        next = plus(window_max(&w->grid, number), 1);
+        next = fl__saturating_add(window_max(&w->grid, number), 1);
     }
     if (next != w->op.next_timer)
         fl__operator_set_timer(&w->op, next);
@@ -471,7 +475,7 @@ static fl_status process_processing_time(fl__window_operator *w, const fl__batch
 {
     fl_time now = fl__operator_now(&w->op);
     if (now <= w->time)
-        now = plus(w->time, 1); /* the clock was set back: time goes on from where it was */
+        now = fl__saturating_add(w->time, 1); /* the clock was set back: time goes on from where it was */
     if (!in_run(&w->run, now))
         set_run(w, now);
     if (w->run.is_open && batch->count) {
@@ -545,25 +549,46 @@ static fl_status open_states(fl__window_operator *w, fl_error *error)
     return status;
 }
 
-static fl_status open_operator(fl__operator *op, fl_error *error)
+fl_status fl__window_open(fl__window_operator *w, fl_error *error)
 {
-    fl__window_operator *w = fl__window_of(op);
+    fl__operator *op = &w->op;
     w->config = op->spec->config;
     w->is_processing_time = w->config->window.assigner.is_processing_time;
     w->allowed_lateness = w->is_processing_time ? 0 : w->config->window.allowed_lateness;
+    w->late_dropped = fl_metric_counter(&op->ctx, "numLateRecordsDropped");
+    op->next_timer = FL_TIME_MAX;
+    fl__layout_init(&w->row_layout, op->spec->in[0]);
+    w->key_scratch = fl__alloc_zero(&op->memory, op->spec->key[0]->size);
+    return op->spec->state_count ? open_states(w, error) : FL_OK;
+}
+
+void fl__window_close(fl__window_operator *w)
+{
+    fl__operator *op = &w->op;
+    op->function.keyed = NULL;
+    op->ctx.state_offsets = NULL;
+    fl__keyed_free(w->keyed);
+    fl__free(&op->memory, w->key_scratch, op->spec->key[0]->size);
+    fl__free(&op->memory, w->content_scratch, w->content_layout.row_size);
+    fl__free(&op->memory, w->result, w->result_size);
+    w->config = NULL;
+}
+
+static fl_status open_operator(fl__operator *op, fl_error *error)
+{
+    fl__window_operator *w = fl__window_of(op);
+    fl_status status = fl__window_open(w, error);
+    if (status != FL_OK)
+        return status;
     fl__window_grid_init(&w->grid, &w->config->window.assigner);
     /* with one pane a window there is nothing to combine: the pane is the window */
     w->is_combining = w->grid.panes_per_window == 1 || shall_combine(w->config, op->spec->aggregate);
     w->function = w->config->content == FL__WINDOW_ELEMENTS ? &fl__window_elements : &fl__window_incremental;
     w->time = FL_TIME_MIN;
     w->next_window = INT64_MIN;
-    w->late_dropped = fl_metric_counter(&op->ctx, "numLateRecordsDropped");
-    op->next_timer = FL_TIME_MAX;
-    fl__layout_init(&w->row_layout, op->spec->in[0]);
-    w->key_scratch = fl__alloc_zero(&op->memory, op->spec->key[0]->size);
     w->function->open(w);
     w->late_entry = fl__alloc_zero(&op->memory, w->entry_size);
-    return op->spec->state_count ? open_states(w, error) : FL_OK;
+    return FL_OK;
 }
 
 static void close_operator(fl__operator *op)
@@ -579,15 +604,10 @@ static void close_operator(fl__operator *op)
     }
     if (w->combined)
         release_pane(w, w->combined);
-    op->function.keyed = NULL;
-    op->ctx.state_offsets = NULL;
-    fl__keyed_free(w->keyed);
     fl__free(&op->memory, w->panes, w->pane_capacity * sizeof *w->panes);
-    fl__free(&op->memory, w->key_scratch, op->spec->key[0]->size);
-    fl__free(&op->memory, w->content_scratch, w->content_layout.row_size);
-    fl__free(&op->memory, w->result, w->result_size);
-    fl__free(&op->memory, w->late_entry, w->entry_size);
-    w->config = NULL;
+    if (w->late_entry)
+        fl__free(&op->memory, w->late_entry, w->entry_size);
+    fl__window_close(w);
 }
 
 uint64_t fl__window_late_dropped(const fl__operator *op)
@@ -610,7 +630,7 @@ const fl__operator_class fl__window_class = {
 fl_window_range fl_current_window(const fl_context *ctx)
 {
     fl__operator *op = fl__operator_of(ctx);
-    if (op->class == &fl__window_class)
+    if (op->class == &fl__window_class || op->class == &fl__window_general_class)
         return fl__window_of(op)->range;
     fl_fail(&op->ctx, "fl_current_window was called outside of a window function");
     return (fl_window_range){ FL_TIME_MIN, FL_TIME_MAX };

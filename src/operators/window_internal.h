@@ -1,5 +1,5 @@
-/* Inside of the window operator: time cut into panes, and what the two kinds of content (window_pane.c, window_list.c)
- * give to the part that both share (window.c). */
+/* Inside of the window operators: time cut into panes, and what the two kinds of content (window_pane.c, window_list.c)
+ * give to those that use them: windows made of panes (window.c) and the general path (window_general.h). */
 #ifndef FL_OPERATORS_WINDOW_INTERNAL_H
 #define FL_OPERATORS_WINDOW_INTERNAL_H
 
@@ -71,6 +71,7 @@ struct fl__window_operator {
     uint32_t entry_size, content_offset, key_offset;
     uint32_t order_offset; /* of the u64 that tells which record came first; 0: entries have none */
     bool owns_pieces;      /* contents point to memory of their own: panes need a heap */
+    bool keeps_timestamps; /* lists do */
     fl__key_class class;   /* FL__KEY_GENERIC when the key has to be extracted */
     void (*add)(fl__window_operator *w, fl__window_pane *pane, const fl__batch *batch, uint32_t from, uint32_t to);
 
@@ -92,6 +93,11 @@ struct fl__window_operator {
 
     fl_window_range range; /* of the window at hand */
     fl_time max_timestamp;
+    /* states by key and window, of functions that have them: the general path only */
+    fl__keyed *window_keyed; /* NULL: none */
+    fl_context window_ctx;   /* whose key is the number of the window at hand */
+    fl__function window_function;
+    int64_t window_number;
     fl__layout content_layout, row_layout;
     void *key_scratch, *content_scratch, *result;
     size_t result_size;
@@ -117,7 +123,56 @@ static inline int64_t fl__saturate(__int128 x)
 
 /* Gives a result to the window function, or emits it. key: of the key type. */
 void fl__window_pass_on(fl__window_operator *w, const void *rows, size_t count, uint32_t row_size, const void *key);
+/* A record that no window took: counted or to the side output when it is late; dropped silently when it is not (there
+ * was no window for it). */
+void fl__window_nowhere(fl__window_operator *w, const fl__batch *batch, uint32_t i, fl_time watermark);
+/* Fails the task: a record has no timestamp. */
+fl_status fl__window_no_timestamp(fl__operator *op);
+/* What both operators open and release: layouts, scratch memory, states of the window function. */
+fl_status fl__window_open(fl__window_operator *w, fl_error *error) FL_MUST_USE;
+void fl__window_close(fl__window_operator *w);
 
 void fl__window_grid_init(fl__window_grid *grid, const fl_window_assigner *assigner);
+/* As fl__window_assign. */
+size_t fl__window_grid_assign(const fl__window_grid *grid, fl_time timestamp, fl_window_range *windows, size_t max);
+
+static inline int64_t fl__saturating_add(int64_t a, int64_t b)
+{
+    int64_t sum;
+    return __builtin_add_overflow(a, b, &sum) ? (b < 0 ? INT64_MIN : INT64_MAX) : sum;
+}
+
+/* ---- one incremental value (window_pane.c); what it points to lies in the pane's heap ---- */
+
+/* Sets content_layout and the scratch memory that the following need. */
+void fl__window_values_open(fl__window_operator *w);
+/* A new value. True when the row is in it already. row NULL: without any (aggregate and fold only). */
+bool fl__window_value_start(fl__window_operator *w, fl__window_pane *pane, char *value, const char *row);
+void fl__window_value_add(fl__window_operator *w, fl__window_pane *pane, char *value, const char *row);
+/* Combines other, which goes, into value. */
+void fl__window_value_merge(fl__window_operator *w, fl__window_pane *pane, char *value, char *other);
+void fl__window_value_emit(fl__window_operator *w, const char *value, const void *key);
+void fl__window_value_drop(fl__window_operator *w, fl__window_pane *pane, char *value);
+
+/* ---- all rows of a window (window_list.c) ---- */
+
+/* In order of arrival. One piece of the heap: | timestamps, when they are kept | rows | */
+typedef struct fl__window_list {
+    char *rows;
+    uint32_t count, capacity;
+} fl__window_list;
+
+void fl__window_list_add(
+    fl__window_operator *w, fl__heap *heap, fl__window_list *list, const char *row, fl_time timestamp);
+/* Appends the rows of other, which is empty afterwards. */
+void fl__window_list_merge(fl__window_operator *w, fl__heap *heap, fl__window_list *list, fl__window_list *other);
+void fl__window_list_drop(fl__window_operator *w, fl__heap *heap, fl__window_list *list);
+/* Removes the rows marked in evict. */
+void fl__window_list_evict(fl__window_operator *w, fl__heap *heap, fl__window_list *list, const bool *evict);
+/* When w->keeps_timestamps. */
+static inline fl_time *fl__window_list_timestamps(const fl__window_list *list)
+{
+    return (fl_time *)(void *)(list->rows - (size_t)list->capacity * sizeof(fl_time));
+}
 
 #endif

@@ -129,7 +129,7 @@ static void first_row(fl__window_operator *w, fl__window_pane *pane, char *value
 }
 
 /* A new key: the value starts. True when the row is in it already. */
-static bool start_value(fl__window_operator *w, fl__window_pane *pane, char *value, const char *row)
+static inline bool start_value(fl__window_operator *w, fl__window_pane *pane, char *value, const char *row)
 {
     fl__operator *op = &w->op;
     switch (w->config->content) {
@@ -283,22 +283,60 @@ static void combine(fl__window_operator *w, char *entry, const char *other)
     add_rolling(config, value, in, size);
 }
 
-static void emit(fl__window_operator *w, const char *entry)
+void fl__window_value_emit(fl__window_operator *w, const char *value, const void *key)
 {
     fl__operator *op = &w->op;
-    const char *value = entry + w->content_offset;
     const fl_aggregate_fn *aggregate = op->spec->aggregate;
     uint32_t size = w->content_layout.row_size;
     if (w->config->content == FL__WINDOW_AGGREGATE) {
         size = aggregate->out->size;
         if (aggregate->get) {
-            op->ctx.key = w->keyed ? NULL : entry + w->key_offset;
+            op->ctx.key = w->keyed ? NULL : key;
             memset(w->result, 0, size);
             aggregate->get(value, w->result, &op->ctx);
             value = w->result;
         }
     }
-    fl__window_pass_on(w, value, 1, size, entry + w->key_offset);
+    fl__window_pass_on(w, value, 1, size, key);
+}
+
+static void emit(fl__window_operator *w, const char *entry)
+{
+    fl__window_value_emit(w, entry + w->content_offset, entry + w->key_offset);
+}
+
+/* ---- single values, for the general path ---- */
+
+bool fl__window_value_start(fl__window_operator *w, fl__window_pane *pane, char *value, const char *row)
+{
+    memset(value, 0, w->content_layout.row_size);
+    return start_value(w, pane, value, row);
+}
+
+void fl__window_value_add(fl__window_operator *w, fl__window_pane *pane, char *value, const char *row)
+{
+    add_value(w, pane, value, row);
+}
+
+void fl__window_value_drop(fl__window_operator *w, fl__window_pane *pane, char *value)
+{
+    if (!w->content_layout.is_flat)
+        fl__value_drop(&w->content_layout, value, fl__window_heap(pane));
+}
+
+void fl__window_value_merge(fl__window_operator *w, fl__window_pane *pane, char *value, char *other)
+{
+    if (w->config->content != FL__WINDOW_AGGREGATE) {
+        add_value(w, pane, value, other); /* of the same type as a record, but for folds, which do not merge */
+    } else {
+        bool flat = w->content_layout.is_flat;
+        if (!flat)
+            memcpy(w->content_scratch, value, w->content_layout.row_size);
+        w->op.spec->aggregate->merge(value, other, &w->op.ctx);
+        if (!flat)
+            fl__value_settle(&w->content_layout, value, w->content_scratch, fl__window_heap(pane));
+    }
+    fl__window_value_drop(w, pane, other);
 }
 
 /* ---- layout ---- */
@@ -334,16 +372,24 @@ static bool key_lies_in_value(const fl__window_operator *w)
     return config->rolling.what >= FL_MIN_BY || to <= key->offset || key->offset + key->size <= from;
 }
 
-static void open_incremental(fl__window_operator *w)
+void fl__window_values_open(fl__window_operator *w)
 {
     const fl__operator_spec *spec = w->op.spec;
-    const fl__key *key = spec->key[0];
     const fl_type *type = spec->in[0];
     if (w->config->content == FL__WINDOW_AGGREGATE)
         type = spec->aggregate->acc;
     else if (w->config->content == FL__WINDOW_FOLD)
         type = w->config->type;
     fl__layout_init(&w->content_layout, type);
+    w->content_scratch = fl__alloc_zero(&w->op.memory, w->content_layout.row_size);
+    w->result_size = spec->aggregate ? spec->aggregate->out->size : type->size;
+    w->result = fl__alloc_zero(&w->op.memory, w->result_size);
+}
+
+static void open_incremental(fl__window_operator *w)
+{
+    const fl__key *key = w->op.spec->key[0];
+    fl__window_values_open(w);
     if (key_lies_in_value(w)) {
         w->key_offset = key->offset;
         w->content_offset = 0;
@@ -351,7 +397,7 @@ static void open_incremental(fl__window_operator *w)
         w->key_offset = 0;
         w->content_offset = (key->size + 7) & ~7u;
     }
-    w->entry_size = (w->content_offset + type->size + 7) & ~7u;
+    w->entry_size = (w->content_offset + w->content_layout.row_size + 7) & ~7u;
     if (w->config->content == FL__WINDOW_ROLLING && w->is_combining && w->grid.panes_per_window > 1) {
         w->order_offset = w->entry_size;
         w->entry_size += 8;
@@ -359,9 +405,6 @@ static void open_incremental(fl__window_operator *w)
     w->owns_pieces = !w->content_layout.is_flat;
     w->class = key->in_place ? key->class : FL__KEY_GENERIC;
     w->add = adders[w->class][choose_adder(w)];
-    w->content_scratch = fl__alloc_zero(&w->op.memory, w->content_layout.row_size);
-    w->result_size = spec->aggregate ? spec->aggregate->out->size : type->size;
-    w->result = fl__alloc_zero(&w->op.memory, w->result_size);
 }
 
 const fl__window_function fl__window_incremental = {

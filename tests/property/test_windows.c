@@ -449,10 +449,14 @@ static void run(uint64_t seed)
     static const int64_t sizes[] = { 1, 2, 3, 5, 7, 10, 12, 30, 100 };
     int64_t size = sizes[below(9)], slide = below(2) ? size : sizes[below(9)];
     fl_window_assigner *a = &h.config.window.assigner;
-    *a = (fl_window_assigner){ slide == size ? FL_WINDOW_TUMBLING : FL_WINDOW_SLIDING, below(4) == 0, { size },
-        { slide }, { below(2 * slide - 1) - slide + 1 } };
+    *a = (fl_window_assigner){ .kind = slide == size ? FL_WINDOW_TUMBLING : FL_WINDOW_SLIDING,
+        .is_processing_time = below(4) == 0,
+        .size = { size },
+        .slide = { slide },
+        .offset = { below(2 * slide - 1) - slide + 1 } };
     h.config.window.allowed_lateness = below(2) ? 0 : below(40);
     h.config.never_combine = below(3) == 0;
+    h.config.never_aligned = below(3) == 0;
     bool side = below(2);
     if (side)
         h.config.window.late = named ? &late_named.tag : &late_flat.tag;
@@ -475,7 +479,9 @@ static void run(uint64_t seed)
                ", content %d, key %s%s%s\n",
             seed, a->is_processing_time ? "processing time" : "event time", size, slide, a->offset.ms, r.lateness,
             (int)r.what, h.key.selector ? "selected" : keys[0], named ? ", named" : "",
-            h.config.never_combine ? ", never combined" : "");
+            h.config.never_aligned   ? ", general path"
+            : h.config.never_combine ? ", never combined"
+                                     : "");
 
     size_t records = (size_t)below(300) + 1;
     int64_t key_count = below(5) == 0 ? 100 : 1 + below(8), disorder = 1 + below(60);
