@@ -79,6 +79,7 @@ typedef struct fl_source_class {
      * end. */
     fl_status (*poll)(fl_collector *out, fl_context *ctx);
     void (*close)(fl_context *ctx);
+    bool pauses_splits; /* poll leaves splits alone while fl_split_is_paused says so */
     bool
         no_timestamps; /* records carry none, whatever is collected: saves 8 bytes and a nanosecond each per operator */
 } fl_source_class;
@@ -94,6 +95,10 @@ void fl_split_add(fl_context *ctx, uint64_t split);       /* holds the watermark
 void fl_split_choose(fl_context *ctx, uint64_t split);    /* what is collected from now on is of it; adds it if new */
 void fl_split_mark_idle(fl_context *ctx, uint64_t split); /* nothing comes of it for a while: until its next record */
 void fl_split_finish(fl_context *ctx, uint64_t split);    /* nothing will come of it: it holds nothing back any more */
+/* Is the split too far ahead of the source's alignment group? Then collect nothing of it now; wait for other splits, or
+ * with fl_wait_until. A source with several splits that does not heed this (.pauses_splits) cannot be aligned, unless
+ * pipeline.watermark-alignment.allow-unaligned-source-splits is set. */
+bool fl_split_is_paused(fl_context *ctx, uint64_t split);
 
 fl_stream *fl__poll_source(
     fl_env *env, const fl_source_class *source, const fl_type *type, const fl_source_options *options);

@@ -166,6 +166,8 @@ typedef struct fl_watermark_strategy {
     fl_duration bound;
     void (*on_event)(const void *in, fl_time timestamp, fl_collector *out, fl_context *ctx);
     fl_time (*on_periodic)(fl_context *ctx);
+    const char *alignment_group; /* NULL: none */
+    fl_duration max_drift, update_interval;
 } fl_watermark_strategy;
 /* Records are at most this much out of order: watermark = highest timestamp - bound - 1 ms, every auto-interval. */
 fl_watermark_strategy fl_bounded_out_of_orderness(fl_duration bound);
@@ -181,6 +183,13 @@ fl_watermark_strategy fl_punctuated_watermarks(
 fl_watermark_strategy fl_custom_watermarks(
     void (*on_event)(const void *in, fl_time timestamp, fl_collector *out, fl_context *ctx),
     fl_time (*on_periodic)(fl_context *ctx));
+/* The same strategy with alignment: of all sources of a group (a name within the job), those whose watermark is more than
+ * max_drift ahead of the one furthest behind are not read until it has come nearer; looked at every update_interval (0:
+ * 1 s). Idle and ended sources hold nobody up, nor those that have not had a watermark yet: give them .idle_after. The
+ * operator must be chained to its source: fl_watermarks behind it, with maps, filters and process functions at most
+ * between. */
+fl_watermark_strategy fl_watermark_alignment(
+    fl_watermark_strategy strategy, const char *group, fl_duration max_drift, fl_duration update_interval);
 typedef struct fl_watermark_options {
     FL__COMMON_OPTIONS
     const char *timestamp;              /* field (int64 ms, or timestamp) to take event time from */

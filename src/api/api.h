@@ -77,10 +77,10 @@ typedef struct fl__new_operator {
     fl_filter_fn filter;
     fl_reduce_fn reduce;
     const fl_aggregate_fn *aggregate;
-    void *config;          /* the operator kind's own, in the env's arena */
-    bool not_parallel;     /* sources, sinks: parallelism 1 unless asked for; more is an error */
-    bool emits_timestamps; /* sources: rows have timestamps */
-    bool is_unbounded;     /* sources: may never end: not for BATCH mode */
+    void *config;                    /* the operator kind's own, in the env's arena */
+    bool not_parallel;               /* sources, sinks: parallelism 1 unless asked for; more is an error */
+    bool emits_timestamps;           /* sources: rows have timestamps */
+    bool is_unbounded;               /* sources: may never end: not for BATCH mode */
     const fl_source_options *source; /* sources: event time that was asked for with the source; NULL: none */
 } fl__new_operator;
 

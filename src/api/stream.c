@@ -2,11 +2,16 @@
 #include "api/api.h"
 #include "api/substitute.h"
 #include "api/window_internal.h"
+#include "base/config.h"
 #include "operators/process.h"
 #include "operators/record.h"
+#include "stream/alignment.h"
 
 #include <stdarg.h>
 #include <stdio.h>
+
+/* Flink's default. */
+#define ALIGNMENT_INTERVAL_MS 1000
 
 /* ---- streams ---- */
 
@@ -619,6 +624,38 @@ fl_stream *fl__side_output(fl_stream *in, const fl_tag *tag, fl_where where)
 
 /* ---- event time ---- */
 
+static bool is_alignment_wrong(fl_env *env, const fl_watermark_strategy *strategy, fl_where where)
+{
+    if (!strategy->alignment_group)
+        return false;
+    if (!*strategy->alignment_group)
+        fl__stream_error(env, where,
+            "fl_watermark_alignment: the group has no name; sources that are to wait for each other give the same");
+    else if (strategy->max_drift.ms < 0 || strategy->update_interval.ms < 0)
+        fl__stream_error(env, where,
+            "fl_watermark_alignment: the drift is %lld ms, the update interval %lld ms; neither may be negative",
+            (long long)strategy->max_drift.ms, (long long)strategy->update_interval.ms);
+    else if (strategy->kind == FL__NO_WATERMARKS)
+        fl__stream_error(env, where,
+            "fl_watermark_alignment: there are no watermarks to align; use it with fl_bounded_out_of_orderness or "
+            "another strategy that makes some");
+    return env->error.status != FL_OK;
+}
+
+static const fl__alignment_spec *alignment_of(fl_env *env, const fl_watermark_strategy *strategy)
+{
+    if (!strategy->alignment_group)
+        return NULL;
+    fl__alignment_spec *spec = fl__env_alloc(env, sizeof *spec);
+    *spec = (fl__alignment_spec){
+        .group = fl__arena_strdup(&env->arena, strategy->alignment_group),
+        .max_drift_ms = strategy->max_drift.ms,
+        .interval_ms = strategy->update_interval.ms ? strategy->update_interval.ms : ALIGNMENT_INTERVAL_MS,
+        .allows_unaligned_splits = fl__config_bool(env->config, FL__OPTION_ALLOW_UNALIGNED_SPLITS),
+    };
+    return spec;
+}
+
 fl_stream *fl__watermarks(fl_stream *in, fl_watermark_strategy strategy, const fl_watermark_options *options)
 {
     if (fl__stream_failed(in) || fl__stream_is_wrong_kind(in, "fl_watermarks", options->where))
@@ -633,6 +670,8 @@ fl_stream *fl__watermarks(fl_stream *in, fl_watermark_strategy strategy, const f
         return fl__stream_error(in->env, options->where,
             "fl_watermarks: event time is either .timestamp (\"%s\") or .timestamp_function; leave one out",
             options->timestamp);
+    if (is_alignment_wrong(in->env, &strategy, options->where))
+        return in;
     fl__watermark_config *config = fl__env_alloc(in->env, sizeof *config);
     *config = (fl__watermark_config){
         .strategy = strategy,
@@ -654,9 +693,12 @@ fl_stream *fl__watermarks(fl_stream *in, fl_watermark_strategy strategy, const f
                 "timestamp",
                 options->timestamp, in->type->name);
     }
-    return fl__add_operator(in,
+    fl_stream *s = fl__add_operator(in,
         &(fl__new_operator){ .class = strategy.kind == FL__NO_WATERMARKS ? &fl__timestamps_class : &fl__watermark_class,
             .out = in->type,
             .options = (const fl_options *)options,
             .config = config });
+    if (s->node)
+        s->node->spec.alignment = alignment_of(in->env, &strategy);
+    return s;
 }

@@ -80,6 +80,9 @@ static fl__operator *new_operator(builder *b, const fl__node *node, fl__task *ta
         .max_parallelism = task->max_parallelism,
         .attempt = task->attempt,
     };
+    if (spec->class->shared_size > 0)
+        op->shared = task->subtask > 0 ? b->operators[spec->id][0]->shared
+                                       : alloc(b, spec->class->shared_size * (size_t)task->parallelism);
     op->next_timer = FL_TIME_MAX;
     op->pending_watermark = FL_TIME_MIN;
     b->operators[spec->id][task->subtask] = op;
@@ -139,6 +142,43 @@ static void make_tasks(builder *b)
             task->writers = alloc(b, task->writer_count * sizeof *task->writers);
             task->writer_count = 0; /* counted up again as they are made */
         }
+    }
+}
+
+/* ---- alignment ---- */
+
+static fl__alignment_group *alignment_group(builder *b, const char *name)
+{
+    fl__alignment_group *group = b->job->alignment_groups;
+    while (group && strcmp(group->name, name) != 0)
+        group = group->next;
+    if (group)
+        return group;
+    group = alloc(b, sizeof *group);
+    group->name = name;
+    for (const fl__node *node = b->env->graph.nodes; node; node = node->next) {
+        if (node->spec.alignment && strcmp(node->spec.alignment->group, name) == 0)
+            group->count += (uint32_t)node->parallelism;
+    }
+    group->members = alloc(b, group->count * sizeof *group->members);
+    group->count = 0; /* counted up again as they join */
+    group->next = b->job->alignment_groups;
+    b->job->alignment_groups = group;
+    return group;
+}
+
+static void join_group(builder *b, const fl__node *node)
+{
+    fl__alignment_group *group = alignment_group(b, node->spec.alignment->group);
+    for (int i = 0; i < node->parallelism; i++) {
+        fl__task *task = b->operators[node->spec.id][i]->task;
+        fl__alignment_member *member = &group->members[group->count++];
+        atomic_init(&member->watermark, FL_TIME_MIN);
+        member->task_name = task->name;
+        task->alignment = alloc(b, sizeof *task->alignment);
+        task->alignment->spec = node->spec.alignment;
+        task->alignment->group = group;
+        task->alignment->member = member;
     }
 }
 
@@ -342,6 +382,10 @@ void fl__job_build(fl__job *job, fl_env *env, const fl__os *os)
     make_tasks(&b);
     if (graph->is_batch)
         share_memory(&b);
+    for (const fl__node *node = graph->nodes; node; node = node->next) {
+        if (node->spec.alignment && !graph->is_batch)
+            join_group(&b, node);
+    }
     for (const fl__node *node = graph->nodes; node; node = node->next)
         connect_outputs(&b, node);
     fl_assert(job->channel_count == channels);

@@ -40,7 +40,7 @@ static int64_t park_time(const fl__task *task)
 static void park(fl__task *task, uint32_t seen)
 {
     int64_t ns = park_time(task);
-    if (task->operators[0]->class->poll && task->wait_fd >= 0 && !task->is_blocked)
+    if (task->operators[0]->class->poll && task->wait_fd >= 0 && task->stalled_since == FL_TIME_MAX)
         fl__waker_park_fd(&task->waker, seen, task->wait_fd, ns);
     else
         fl__waker_park(&task->waker, seen, ns);

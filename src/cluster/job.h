@@ -20,6 +20,7 @@ typedef struct fl__job {
     _Atomic int stage; /* the one that runs */
     fl__spill spill;   /* BATCH: where rows wait between stages and while they are sorted */
     fl__thread *threads;
+    fl__alignment_group *alignment_groups;
     fl__mutex lock; /* guards error */
     fl_error error; /* the first failure */
     int64_t started_ns;

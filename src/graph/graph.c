@@ -2,6 +2,7 @@
 #include "graph/graph.h"
 
 #include "data/codec.h"
+#include "stream/alignment.h"
 
 #include "flinc/base.h"
 
@@ -186,6 +187,41 @@ static bool has_sink(const fl__graph *graph)
     return false;
 }
 
+/* The operator must know which split its records are of, and be in the source's task, which waits. */
+static const fl__edge *edge_that_unaligns(const fl__node *node)
+{
+    while (!node->is_source) {
+        if (!node->in->is_chained || (!node->in->from->is_source && !node->in->from->spec.class->is_record_wise))
+            return node->in;
+        node = node->in->from;
+    }
+    return NULL;
+}
+
+static fl_status check_alignment(fl__graph *graph)
+{
+    for (const fl__node *node = graph->nodes; node; node = node->next) {
+        if (!node->spec.alignment)
+            continue;
+        const char *group = node->spec.alignment->group;
+        const fl__edge *edge = edge_that_unaligns(node);
+        if (edge)
+            return fl__error_set_at(graph->error, FL_ERROR_INVALID, node->spec.where,
+                "alignment group \"%s\" cannot pause a source from here: %s is not chained to %s before it; put "
+                "fl_watermarks right behind the source, with equal parallelism and nothing but maps, filters and process "
+                "functions between",
+                group, edge->to->spec.name, edge->from->spec.name);
+        for (const fl__node *other = graph->nodes; other != node; other = other->next) {
+            if (other->spec.alignment && other->vertex == node->vertex)
+                return fl__error_set_at(graph->error, FL_ERROR_INVALID, node->spec.where,
+                    "the source of this stream is in alignment group \"%s\" already (%s:%d); align it once",
+                    other->spec.alignment->group, other->spec.where.file ? other->spec.where.file : "?",
+                    other->spec.where.line);
+        }
+    }
+    return FL_OK;
+}
+
 fl_status fl__graph_chain(fl__graph *graph)
 {
     if (graph->error->status != FL_OK)
@@ -215,6 +251,9 @@ fl_status fl__graph_chain(fl__graph *graph)
             e->is_chained = is_chainable(graph, e);
     }
     make_vertices(graph);
+    status = check_alignment(graph);
+    if (status != FL_OK)
+        return status;
     fl__graph_plan_stages(graph);
     return FL_OK;
 }

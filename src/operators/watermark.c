@@ -38,6 +38,15 @@ fl_watermark_strategy fl_punctuated_watermarks(
     return (fl_watermark_strategy){ .kind = KIND_CUSTOM, .on_event = on_event };
 }
 
+fl_watermark_strategy fl_watermark_alignment(
+    fl_watermark_strategy strategy, const char *group, fl_duration max_drift, fl_duration update_interval)
+{
+    strategy.alignment_group = group ? group : "";
+    strategy.max_drift = max_drift;
+    strategy.update_interval = update_interval;
+    return strategy;
+}
+
 fl_watermark_strategy fl_custom_watermarks(
     void (*on_event)(const void *in, fl_time timestamp, fl_collector *out, fl_context *ctx),
     fl_time (*on_periodic)(fl_context *ctx))
@@ -161,6 +170,8 @@ static void combine(watermark_operator *self)
     }
     if (self->op.is_idle_output == is_any_active)
         fl__operator_emit_idle(&self->op, !is_any_active);
+    if (self->op.spec->alignment && self->op.task->alignment)
+        fl__alignment_report(self->op.task->alignment, is_any_active ? low : FL_TIME_MIN, !is_any_active);
     if (is_any_active && low != FL_TIME_MIN)
         fl__operator_emit_watermark(&self->op, low);
 }
@@ -213,6 +224,10 @@ static void find_idle(watermark_operator *self)
         generator *g = &self->generators[i];
         if (!g->is_used || g->is_idle || g->is_waiting || now < g->active_until)
             continue;
+        if (i > 0 && fl__split_is_paused(&self->op, i - 1)) { /* its source is told not to read it */
+            g->active_until = now + config_of(self)->idle_after.ms;
+            continue;
+        }
         g->is_idle = is_any_new = true;
     }
     if (is_any_new)
@@ -247,8 +262,11 @@ static void note_activity(watermark_operator *self, generator *g)
         use(self, g);
     if (config->idle_after.ms > 0)
         g->active_until = fl__operator_active_now(&self->op) + config->idle_after.ms;
-    if (self->op.is_idle_output)
+    if (self->op.is_idle_output) {
         fl__operator_emit_idle(&self->op, false);
+        if (self->op.spec->alignment && self->op.task->alignment)
+            fl__alignment_report(self->op.task->alignment, FL_TIME_MIN, false);
+    }
     if (!g->is_idle)
         return;
     g->is_idle = false;

@@ -51,6 +51,7 @@ enum fl__split_event {
 struct fl__operator_class {
     const char *kind;     /* default name of such operators, Flink's: "Map", "Keyed Aggregation" … */
     size_t size;          /* of the operator object; fl__operator comes first in it; zeroed */
+    size_t shared_size;   /* of op->shared: zeroed bytes per subtask that all subtasks of the operator see */
     bool is_keyed;        /* reads keys; its inputs' batches carry hashes */
     bool sets_timestamps; /* what it emits has timestamps even when its input has none */
     bool is_record_wise;  /* emits only while it is given a batch, and of that batch: splits are known behind it */
@@ -112,8 +113,9 @@ struct fl__operator_spec {
     size_t instance_size;
     fl_state *const *states;
     size_t state_count;
-    bool has_timestamps; /* input batches have the timestamp column */
-    void *config;        /* the operator kind's own */
+    bool has_timestamps;                        /* input batches have the timestamp column */
+    const struct fl__alignment_spec *alignment; /* of the watermarks that it makes; NULL: none */
+    void *config;                               /* the operator kind's own */
 };
 
 /* Where the rows of an output go. */
@@ -157,6 +159,7 @@ struct fl__operator {
     uint64_t rows_in;
     fl__memory memory; /* account of its state */
     struct fl__user_counter *counters;
+    void *shared;        /* of class->shared_size × parallelism; who writes what, and how, is the operator's */
     char *display_name;  /* "name (2/4)" */
     bool is_idle_output; /* the last idleness emitted */
     bool hears_splits;   /* class->split is called: chained to the source, with record-wise operators between */

@@ -10,7 +10,7 @@ void fl__task_splits_init(fl__task *task)
         if (!task->operators[i]->hears_splits)
             continue;
         task->splits.listeners++;
-        if (!task->splits.reporter)
+        if (!task->splits.reporter || task->operators[i]->spec->alignment)
             task->splits.reporter = task->operators[i];
     }
 }
@@ -70,6 +70,7 @@ uint32_t fl__split_add(fl__operator *source, bool is_waiting)
         return 0;
     uint32_t slot = free_slot(task);
     task->splits.slots[slot] = (fl__split_slot){ .watermark = FL_TIME_MIN, .is_used = true, .is_waiting = is_waiting };
+    task->splits.used++;
     tell(task, FL__SPLIT_ADDED, slot);
     return slot;
 }
@@ -95,6 +96,7 @@ void fl__split_finish(fl__operator *source, uint32_t slot)
     if (slot == task->splits.current)
         fl__split_choose(source, FL__NO_SPLIT);
     task->splits.slots[slot].is_used = false;
+    task->splits.used--;
     tell(task, FL__SPLIT_FINISHED, slot);
 }
 
@@ -111,6 +113,13 @@ fl_time fl__split_watermark(const fl__operator *source, uint32_t slot)
 {
     const fl__task_splits *splits = &source->task->splits;
     return splits->listeners ? splits->slots[slot].watermark : FL_TIME_MIN;
+}
+
+bool fl__split_is_paused(const fl__operator *op, uint32_t slot)
+{
+    const fl__task *task = op->task;
+    return task->alignment && task->splits.used > 1 &&
+           fl__alignment_pauses(task->alignment, task->splits.slots[slot].watermark);
 }
 
 void fl__split_report(fl__operator *listener, uint32_t slot, fl_time watermark)

@@ -23,15 +23,15 @@ typedef struct fl__split_slot {
     fl_time watermark; /* what the listener would say of this split alone; FL_TIME_MIN: nothing yet */
     bool is_used;
     bool is_waiting; /* the source reads it when it likes: that nothing comes is no idleness */
-    bool is_paused;
 } fl__split_slot;
 
 typedef struct fl__task_splits {
     fl__split_slot *slots;
-    uint32_t count, capacity;     /* slots ever used at once */
+    uint32_t count, capacity; /* slots ever used at once */
+    uint32_t used;
     uint32_t current;             /* FL__NO_SPLIT: none */
     uint32_t listeners;           /* operators of the task that make watermarks by split */
-    const fl__operator *reporter; /* the listener whose watermarks stand in the slots: the first */
+    const fl__operator *reporter; /* the listener whose watermarks stand in the slots: the aligned one, or any */
 } fl__task_splits;
 
 /* Does anybody want to know? Else the source may leave all of the following out. */
@@ -47,6 +47,9 @@ void fl__split_idle(fl__operator *source, uint32_t slot);
 /* How far its event time is; FL_TIME_MIN: no record with a timestamp has come yet. Valid after the next choose: what
  * lies in the chain counts then. */
 fl_time fl__split_watermark(const fl__operator *source, uint32_t slot);
+
+/* Is it too far ahead of the source's alignment group? Then the source should not read it now. */
+bool fl__split_is_paused(const fl__operator *op, uint32_t slot);
 
 /* ---- for listeners ---- */
 

@@ -23,6 +23,8 @@ fl_status fl__task_open(fl__task *task)
     task->watermark = FL_TIME_MIN;
     task->stalled_since = FL_TIME_MAX;
     fl__task_splits_init(task);
+    if (task->alignment)
+        fl__alignment_open(task->alignment, task->now);
     /* children first, as Flink opens the end of a chain first: when an operator's open emits, the rest is ready */
     for (uint32_t i = task->operator_count; i-- > 0 && !task->failed;) {
         fl__operator *op = task->operators[i];
@@ -380,6 +382,8 @@ static fl__step go_on_ending(fl__task *task)
     case FL__RUNNING:
         task->phase = FL__DRAINING;
         mark_dirty(task);
+        if (task->alignment)
+            fl__alignment_end(task->alignment);
         if (!root->class->poll) {
             if (task->watermark < FL_TIME_MAX) /* else it has come already, and no operator is told twice */
                 fl__operator_deliver_watermark(root, FL_TIME_MAX);
@@ -466,6 +470,11 @@ static fl__step dry(fl__task *task)
 static fl__step poll_source(fl__task *task)
 {
     fl__operator *root = task->operators[0];
+    if (task->alignment && fl__alignment_waits(task->alignment, task->now)) {
+        stall(task);
+        task->wait_until = task->alignment->next_update;
+        return dry(task);
+    }
     task->wait_until = FL_TIME_MAX;
     fl_status status = root->class->poll(root);
     if (status == FL_AGAIN) {

@@ -15,6 +15,7 @@
 
 #include "os/os.h"
 #include "os/waker.h"
+#include "stream/alignment.h"
 #include "stream/channel.h"
 #include "stream/operator.h"
 #include "stream/splits.h"
@@ -85,9 +86,11 @@ struct fl__task {
     uint32_t finish_next; /* FL__FINISHING: the next operator */
     int wait_fd;          /* source: readable → wake; -1 none */
     fl_time wait_until;
-    fl__task_splits splits; /* of the source */
-    int64_t stalled_ms;     /* for so long in all it could take no input */
-    fl_time stalled_since;  /* and cannot since then; FL_TIME_MAX: it can */
+    fl__task_splits splits;   /* of the source */
+    fl__alignment *alignment; /* of the source; NULL */
+    int64_t stalled_ms;       /* for so long in all it could take no input */
+    fl_time stalled_since;    /* and cannot since then: its output is blocked, or its source waits for alignment;
+                            * FL_TIME_MAX: it can */
     fl__task_metrics metrics;
     struct fl__accumulators *accumulators;
     void *job; /* who runs it */

@@ -139,19 +139,16 @@ static fl_status begin_split(fl__lanes *lanes, fl__file_lane *lane, const fl__sp
 fl_status fl__lanes_next(fl__lanes *lanes, const fl__split *splits, fl_string *line, fl_error *error)
 {
     fl__file_lane *lane = lanes->heap[0];
-    for (;;) {
-        fl_status status = FL_OK;
-        if (!lane->is_begun)
-            status = begin_split(lanes, lane, splits, error);
-        else if (!lane->reader)
-            status = take_up(lanes, lane, splits, error);
-        if (status != FL_OK)
-            return status;
+    fl_status status = FL_OK;
+    if (!lane->is_begun)
+        status = begin_split(lanes, lane, splits, error);
+    else if (!lane->reader)
+        status = take_up(lanes, lane, splits, error);
+    if (status == FL_OK)
         status = fl__split_reader_next(lane->reader, line, error);
-        if (status != FL_DONE) {
-            lane->is_seen = true;
-            return status;
-        }
+    if (status == FL_DONE)
         lane->is_begun = false;
-    }
+    else
+        lane->is_seen = true;
+    return status;
 }

@@ -48,7 +48,13 @@ static inline fl__file_lane *fl__lanes_first(const fl__lanes *lanes)
 {
     return lanes->left ? lanes->heap[0] : NULL;
 }
-/* The next line of the first lane: FL_OK, FL_DONE: the lane has no more lines, or an error. */
+/* Is the first lane between two splits, and has a next one? */
+static inline bool fl__lanes_begins_split(const fl__lanes *lanes)
+{
+    return !lanes->heap[0]->is_begun && lanes->heap[0]->next < lanes->heap[0]->end;
+}
+/* The next line of the first lane's split, which is begun when none is: FL_OK, FL_DONE: the split is over, or there is
+ * none, or an error. */
 FL_MUST_USE fl_status fl__lanes_next(fl__lanes *lanes, const fl__split *splits, fl_string *line, fl_error *error);
 /* The first lane has come to this watermark: puts it where it belongs. */
 void fl__lanes_moved(fl__lanes *lanes, fl_time watermark);

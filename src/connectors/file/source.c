@@ -20,6 +20,15 @@ struct file_config {
     size_t split_count;
 };
 
+/* What the subtasks know of each other: op->shared, one each. When they share one file, none begins a split before all
+ * have begun as many as it has: so they stay within two splits of each other, and so in event time, whatever the threads
+ * are given of the processors. begun: written by its subtask, before it wakes the others; a subtask that waits looks
+ * again between announcing its nap and taking it. */
+struct reader_progress {
+    _Atomic uint32_t begun;   /* splits; UINT32_MAX: there are no more */
+    fl__waker *_Atomic waker; /* of the task; NULL: not open yet, then it waits for nobody */
+};
+
 struct file_source {
     fl__operator op;
     bool is_open; /* close comes without open, too: then there is nothing to close */
@@ -33,6 +42,39 @@ struct file_source {
     fl_time next_look;
 };
 
+/* ---- subtasks that read one file ---- */
+
+static bool is_file_shared(const struct file_source *source)
+{
+    return source->lanes.count == 1 && source->op.ctx.parallelism > 1;
+}
+
+static void note_begun(struct file_source *source, uint32_t begun)
+{
+    struct reader_progress *all = (struct reader_progress *)source->op.shared;
+    atomic_store(&all[source->op.ctx.subtask].begun, begun);
+    for (int i = 0; i < source->op.ctx.parallelism; i++) {
+        fl__waker *waker = atomic_load(&all[i].waker);
+        if (waker && i != source->op.ctx.subtask)
+            fl__waker_wake(waker);
+    }
+}
+
+/* Takes the next split if it may. */
+static bool may_begin_split(struct file_source *source)
+{
+    const struct reader_progress *all = (const struct reader_progress *)source->op.shared;
+    uint32_t mine = atomic_load(&all[source->op.ctx.subtask].begun);
+    for (int i = 0; i < source->op.ctx.parallelism; i++) {
+        if (atomic_load(&all[i].begun) < mine)
+            return false;
+    }
+    note_begun(source, mine + 1);
+    return true;
+}
+
+/* ---- opening ---- */
+
 /* Somebody behind makes watermarks by split: files are read side by side. */
 static void open_lanes(struct file_source *source)
 {
@@ -40,6 +82,12 @@ static void open_lanes(struct file_source *source)
     fl__lanes_deal(&source->lanes, config->splits, config->split_count, (size_t)source->op.ctx.subtask,
         (size_t)source->op.ctx.parallelism);
     source->has_lanes = true;
+    if (is_file_shared(source)) {
+        atomic_store(&((struct reader_progress *)source->op.shared)[source->op.ctx.subtask].waker,
+            fl__operator_waker(&source->op));
+        if (!source->lanes.left)
+            note_begun(source, UINT32_MAX);
+    }
     for (uint32_t i = 0; i < source->lanes.left; i++)
         source->lanes.heap[i]->slot = fl__split_add(&source->op, true);
     if (source->lanes.left)
@@ -140,15 +188,20 @@ static fl_status poll_lanes(fl__operator *op, fl_error *error)
     fl__file_lane *lane = fl__lanes_first(lanes);
     if (!lane)
         return FL_DONE;
+    if (fl__lanes_begins_split(lanes) && is_file_shared(source) && !may_begin_split(source))
+        return FL_AGAIN;
     fl_status status = emit_lane(source, lane, error);
     if (status != FL_OK && status != FL_DONE)
         return status;
-    if (status == FL_OK && lanes->left == 1)
+    bool is_finished = status == FL_DONE && !fl__lanes_begins_split(lanes);
+    if (!is_finished && lanes->left == 1)
         return FL_OK;
     fl__split_choose(op, lane->slot); /* sends on what it has given: only then is its watermark known */
-    if (status == FL_DONE) {
+    if (is_finished) {
         fl__lanes_finished(lanes);
         fl__split_finish(op, lane->slot);
+        if (is_file_shared(source))
+            note_begun(source, UINT32_MAX);
     } else {
         fl__lanes_moved(lanes, fl__split_watermark(op, lane->slot));
     }
@@ -237,6 +290,7 @@ static fl_status poll_source(fl__operator *op)
 static const fl__operator_class file_source_class = {
     .kind = "Custom File Source", /* Flink's name of what readTextFile makes */
     .size = sizeof(struct file_source),
+    .shared_size = sizeof(struct reader_progress),
     .open = open_source,
     .poll = poll_source,
     .close = close_source,

@@ -78,11 +78,37 @@ void fl_split_add(fl_context *ctx, uint64_t name)
         add_split(source, name);
 }
 
+/* As Flink, which asks the reader to pause a split when one has run ahead, and fails if it cannot. */
+static void check_alignment(struct poll_source *source, const struct named_split *split)
+{
+    const fl__operator *op = &source->op;
+    const fl_source_class *class = (const fl_source_class *)op->spec->config;
+    if (!fl__split_is_paused(op, split->slot) || class->pauses_splits ||
+        op->task->alignment->spec->allows_unaligned_splits)
+        return;
+    fl_fail(&source->op.ctx,
+        "split %llu is ahead of alignment group \"%s\", and this source reads on: let poll heed fl_split_is_paused and set "
+        ".pauses_splits, or set pipeline.watermark-alignment.allow-unaligned-source-splits to true",
+        (unsigned long long)split->name, op->task->alignment->spec->group);
+}
+
 void fl_split_choose(fl_context *ctx, uint64_t name)
 {
     struct poll_source *source = split_owner(ctx, "fl_split_choose");
-    if (source && fl__splits_wanted(&source->op))
-        fl__split_choose(&source->op, add_split(source, name)->slot);
+    if (!source || !fl__splits_wanted(&source->op))
+        return;
+    const struct named_split *split = add_split(source, name);
+    check_alignment(source, split);
+    fl__split_choose(&source->op, split->slot);
+}
+
+bool fl_split_is_paused(fl_context *ctx, uint64_t name)
+{
+    struct poll_source *source = split_owner(ctx, "fl_split_is_paused");
+    if (!source || !fl__splits_wanted(&source->op))
+        return false;
+    const struct named_split *split = find_split(source, name);
+    return split && fl__split_is_paused(&source->op, split->slot);
 }
 
 /* NULL after saying that there is no such split, or when nobody wants to know. */
