@@ -2,6 +2,7 @@
 #ifndef FLINC_H
 #define FLINC_H
 
+#include "flinc/async.h"
 #include "flinc/base.h"
 #include "flinc/broadcast.h"
 #include "flinc/env.h"

@@ -12,6 +12,7 @@
 #ifndef FLINC_TESTING_H
 #define FLINC_TESTING_H
 
+#include "flinc/async.h"
 #include "flinc/stream.h"
 
 #ifdef __cplusplus
@@ -86,6 +87,15 @@ void fl__test_simulate(fl_env *env, fl_test_simulation simulation);
 /* A number that stands for all steps of the simulated run: equal for equal runs. */
 uint64_t fl_test_trace(const fl_env *env);
 
+/* ---- async functions ---- */
+
+void fl__test_complete_after(fl_async *request, fl_duration delay, const void *rows, size_t count, size_t row_size);
+/* Within an async function: answers the request by fl_async_complete when the operator's clock has advanced by delay.
+ * What the rows point to must live until then. For simulated runs and harnesses, where time stands still otherwise:
+ * fl_test_complete_after(request, fl_milliseconds(in->number % 7), &row, 1). Not with .threads. */
+#define fl_test_complete_after(request, delay, rows, count)                                                            \
+    fl__test_complete_after((request), (delay), (rows), (count), sizeof *(rows))
+
 /* ---- one operator, or a few ---- */
 
 /* Runs a piece of a pipeline in the calling thread, under a clock of its own:
@@ -130,7 +140,8 @@ void fl_harness_watermark_second(fl_harness *h, fl_time watermark);
 /* The input is idle: its watermark holds nobody back until its next record or watermark. */
 void fl_harness_idle(fl_harness *h);
 void fl_harness_idle_second(fl_harness *h);
-/* Moves the clock (processing time) forward; what is due on the way fires in order, at its time. */
+/* Moves the clock (processing time) forward; what is due on the way fires in order, at its time. By 0: lets the piece
+ * look at what others have done meanwhile (requests that were answered). */
 void fl_harness_advance(fl_harness *h, fl_duration by);
 /* All inputs end: event time ends, everything pending comes out, close functions run. */
 void fl_harness_end(fl_harness *h);

@@ -47,6 +47,11 @@ enum fl__split_event {
     FL__SPLIT_IDLE, /* its source knows that nothing comes until its next record */
 };
 
+/* What another thread leaves for an operator: first member of what it is about. */
+typedef struct fl__mail {
+    struct fl__mail *next;
+} fl__mail;
+
 /* What an operator does. One static object per kind; NULL members are what their comment says. */
 struct fl__operator_class {
     const char *kind;     /* default name of such operators, Flink's: "Map", "Keyed Aggregation" … */
@@ -58,7 +63,8 @@ struct fl__operator_class {
     /* Once, before anything else; outputs are ready, the user's open was not called yet. NULL: nothing to do. */
     fl_status (*open)(fl__operator *op, fl_error *error);
     /* A batch of input (0, or 1 for the second input of a two-input operator). FL_OK; FL_AGAIN only at a task's root:
-     * the output is blocked, call again with the same batch. Failures by fl__operator_fail. */
+     * the output is blocked, or op->awaits_mail was set: call again with the same batch. Failures by
+     * fl__operator_fail. */
     fl_status (*process)(fl__operator *op, unsigned input, const fl__batch *batch);
     /* Source: collect some rows. FL_OK more at once, FL_AGAIN nothing now, FL_DONE the end. */
     fl_status (*poll)(fl__operator *op);
@@ -70,6 +76,14 @@ struct fl__operator_class {
     /* Something about a split of the source that this operator is chained to (splits.h); called when op->hears_splits.
      * NULL: it is not interested. */
     void (*split)(fl__operator *op, enum fl__split_event event, uint32_t slot);
+    /* Its input became idle, or active again. NULL: passed on at once (dropped, when it makes watermarks). */
+    void (*idle)(fl__operator *op, bool idle);
+    /* At a task's root only: what fl__operator_post left, oldest first. FL_AGAIN: output blocked, call again, then with
+     * NULL. */
+    fl_status (*mail)(fl__operator *op, fl__mail *mail);
+    /* At a task's root only: all input has ended (after watermark(FL_TIME_MAX)), timers and mail still come. FL_AGAIN:
+     * something is on its way, call again after mail or timers. NULL: nothing. */
+    fl_status (*drain)(fl__operator *op);
     /* The clock has reached op->next_timer: fire, set op->next_timer anew (FL_TIME_MAX: none). FL_AGAIN as above. */
     fl_status (*timers)(fl__operator *op, fl_time now);
     /* One input of a two-input operator has ended. NULL: nothing. */
@@ -78,6 +92,8 @@ struct fl__operator_class {
     fl_status (*finish)(fl__operator *op);
     /* The task's input ran dry: write out what is buffered (sinks). NULL: nothing. */
     void (*flush)(fl__operator *op);
+    /* Once, before the user's close, also after failures: end the threads that call the user's functions. NULL: none. */
+    void (*stop)(fl__operator *op);
     /* Once, also after failures and when open failed half way. NULL: nothing. */
     void (*close)(fl__operator *op);
 
@@ -154,7 +170,9 @@ struct fl__operator {
     size_t side_count;
     fl_time next_timer;        /* on the processing-time clock; FL_TIME_MAX: none. The task calls timers then */
     fl_time pending_watermark; /* watermark() said FL_AGAIN for this one; FL_TIME_MIN: none */
-    bool pending_timers;
+    bool pending_timers, pending_mail;
+    bool awaits_mail;               /* process said FL_AGAIN, and only mail or timers can change that: they clear it */
+    _Atomic(fl__mail *) mailbox;    /* newest first */
     bool pending_idle, idle_wanted; /* idleness that came while a watermark was pending, and what it was */
     uint64_t rows_in;
     fl__memory memory; /* account of its state */
@@ -196,6 +214,8 @@ void fl__operator_emit_watermark(fl__operator *op, fl_time watermark);
 void fl__operator_emit_idle(fl__operator *op, bool idle);
 /* The stream's watermark reached the operator: fires what is due, then emits it. */
 void fl__operator_deliver_watermark(fl__operator *op, fl_time watermark);
+/* The stream's idleness reached the operator. */
+void fl__operator_deliver_idle(fl__operator *op, bool idle);
 /* Targets are set before. */
 void fl__output_init(fl__output *out, fl__operator *op, const fl_type *type, uint32_t columns, uint32_t segment_size);
 void fl__output_release(fl__output *out);
@@ -213,6 +233,9 @@ void fl__operator_set_timer(fl__operator *op, fl_time time);
 struct fl__waker *fl__operator_waker(fl__operator *op);
 void fl__operator_wait_fd(fl__operator *op, int fd);
 void fl__operator_wait_until(fl__operator *op, fl_time time);
+/* Leaves mail for an operator whose class has .mail, and wakes its task. Any thread, as long as the task is open. Cost: a
+ * CAS, and a wake for the first of several that lie there unread. */
+void fl__operator_post(fl__operator *op, fl__mail *mail);
 /* Is the task being cancelled? */
 bool fl__operator_cancelled(const fl__operator *op);
 /* Number of records the operator has emitted, the open batch included. */

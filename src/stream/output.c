@@ -267,9 +267,17 @@ static void to_targets(fl__output *out, fl__event event)
             fl__writer_event(out->targets[i].writer, event);
         else if (event.kind == FL__EVENT_WATERMARK)
             fl__operator_deliver_watermark(child, event.value);
-        else if (!child->class->makes_watermarks)
-            fl__operator_emit_idle(child, event.value != 0);
+        else
+            fl__operator_deliver_idle(child, event.value != 0);
     }
+}
+
+void fl__operator_deliver_idle(fl__operator *op, bool idle)
+{
+    if (op->class->idle)
+        op->class->idle(op, idle);
+    else if (!op->class->makes_watermarks)
+        fl__operator_emit_idle(op, idle);
 }
 
 void fl__operator_emit_watermark(fl__operator *op, fl_time watermark)
@@ -360,6 +368,19 @@ void fl__operator_set_timer(fl__operator *op, fl_time time)
     op->next_timer = time;
     if (time < op->task->next_timer)
         op->task->next_timer = time;
+}
+
+void fl__operator_post(fl__operator *op, fl__mail *mail)
+{
+    fl__mail *before = atomic_load_explicit(&op->mailbox, memory_order_relaxed);
+    do {
+        mail->next = before;
+        /* release: what was written before is seen by who takes the box (acquire); from then on the mail is his */
+    } while (!atomic_compare_exchange_weak_explicit(
+        &op->mailbox, &before, mail, memory_order_release, memory_order_relaxed));
+    /* Who found the box empty wakes; mail that came on top of his is taken with it. */
+    if (!before)
+        fl__waker_wake(&op->task->waker);
 }
 
 fl__waker *fl__operator_waker(fl__operator *op)

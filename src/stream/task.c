@@ -61,6 +61,8 @@ void fl__task_close(fl__task *task)
     task->sorted = NULL;
     for (uint32_t i = 0; i < task->operator_count; i++) {
         fl__operator *op = task->operators[i];
+        if (op->class->stop)
+            op->class->stop(op);
         if (op->spec->close)
             op->spec->close(&op->ctx);
         if (op->class->close)
@@ -167,15 +169,15 @@ static void combine_inputs(fl__task *task)
     if (all_idle)
         low = high; /* the highest that any input reached is as far as time got */
     fl__operator *root = task->operators[0];
-    if (!all_idle && task->is_idle_time && !root->class->makes_watermarks)
-        fl__operator_emit_idle(root, false);
+    if (!all_idle && task->is_idle_time)
+        fl__operator_deliver_idle(root, false);
     if (low > task->watermark) {
         task->watermark = low;
         atomic_store_explicit(&task->metrics.watermark, low, memory_order_relaxed);
         fl__operator_deliver_watermark(root, low);
     }
-    if (all_idle && !task->is_idle_time && !root->class->makes_watermarks)
-        fl__operator_emit_idle(root, true);
+    if (all_idle && !task->is_idle_time)
+        fl__operator_deliver_idle(root, true);
     task->is_idle_time = all_idle;
 }
 
@@ -336,8 +338,47 @@ static bool take_input(fl__task *task)
 
 /* ---- what was left in the middle, timers, the end ---- */
 
+static void give_mail(fl__task *task, fl__mail *mail)
+{
+    fl__operator *root = task->operators[0];
+    fl_status status = root->class->mail(root, mail);
+    task->pending += (status == FL_AGAIN) - root->pending_mail;
+    root->pending_mail = status == FL_AGAIN;
+}
+
+static bool has_mail(const fl__task *task)
+{
+    return atomic_load_explicit(&task->operators[0]->mailbox, memory_order_relaxed) != NULL;
+}
+
+static void take_mail(fl__task *task)
+{
+    /* acquire: what was written before the mail was posted */
+    fl__mail *newest = atomic_exchange_explicit(&task->operators[0]->mailbox, NULL, memory_order_acquire);
+    fl__mail *oldest = NULL;
+    while (newest) {
+        fl__mail *next = newest->next;
+        newest->next = oldest;
+        oldest = newest;
+        newest = next;
+    }
+    mark_dirty(task);
+    give_mail(task, oldest);
+}
+
+/* Is all that was left in the middle a batch that cannot go on before mail comes? */
+static bool waits_for_mail(const fl__task *task)
+{
+    return task->pending == 1 && task->pending_batch && task->operators[0]->awaits_mail;
+}
+
 static void resume(fl__task *task)
 {
+    if (task->operators[0]->pending_mail) {
+        give_mail(task, NULL);
+        if (task->is_blocked)
+            return;
+    }
     for (uint32_t i = 0; i < task->operator_count && !task->failed; i++) {
         fl__operator *op = task->operators[i];
         if (op->pending_timers) {
@@ -430,6 +471,13 @@ static fl__step hand_on_sorted(fl__task *task)
     return FL__STEP_PROGRESS;
 }
 
+/* Has the root something on its way although all input has ended? */
+static bool is_draining(fl__task *task)
+{
+    fl__operator *root = task->operators[0];
+    return root->class->drain && root->class->drain(root) == FL_AGAIN;
+}
+
 /* ---- the step ---- */
 
 /* Time in which nothing can come says nothing about the input: see fl__operator_active_now. */
@@ -499,7 +547,11 @@ static fl__step step(fl__task *task)
         return FL__STEP_BLOCKED;
     }
     end_stall(task);
-    if (task->pending) {
+    if (has_mail(task)) {
+        take_mail(task);
+        return FL__STEP_PROGRESS;
+    }
+    if (task->pending && !waits_for_mail(task)) {
         resume(task);
         return FL__STEP_PROGRESS;
     }
@@ -513,11 +565,17 @@ static fl__step step(fl__task *task)
         return go_on_ending(task);
     if (task->operators[0]->class->poll)
         return poll_source(task);
+    if (task->pending)
+        return dry(task);
     if (take_input(task))
         return FL__STEP_PROGRESS;
-    if (all_ended(task))
-        return task->sorted ? hand_on_sorted(task) : go_on_ending(task);
-    return dry(task);
+    if (!all_ended(task))
+        return dry(task);
+    if (task->sorted)
+        return hand_on_sorted(task);
+    if (is_draining(task)) /* what drain asks for now is due now */
+        return task->now >= task->next_timer ? FL__STEP_PROGRESS : dry(task);
+    return go_on_ending(task);
 }
 
 fl__step fl__task_step(fl__task *task)
@@ -557,6 +615,10 @@ bool fl__task_has_work(fl__task *task)
         return true;
     if (task->is_blocked)
         return drain(task);
+    if (has_mail(task))
+        return true;
+    if (waits_for_mail(task)) /* and takes no input meanwhile */
+        return false;
     for (uint32_t i = 0; i < task->input_count; i++) {
         for (uint32_t c = 0; c < task->inputs[i].channel_count; c++) {
             if (!fl__channel_is_empty(task->inputs[i].channels[c]))

@@ -312,6 +312,7 @@ static fl_time next_deadline(const fl_harness *h)
 void fl_harness_advance(fl_harness *h, fl_duration by)
 {
     fl_time until = h->os.now_ms + by.ms;
+    settle(h); /* what was done from outside was done now */
     while (h->is_running) {
         fl_time next = next_deadline(h);
         if (next > until)

@@ -3,6 +3,7 @@
 
 #include "api/substitute.h"
 #include "cluster/job.h"
+#include "operators/async.h"
 #include "testing/rows.h"
 
 #include <stdio.h>
@@ -238,6 +239,13 @@ const char *fl__test_difference(
     free(left);
     free(right);
     return result;
+}
+
+/* ---- async functions ---- */
+
+void fl__test_complete_after(fl_async *request, fl_duration delay, const void *rows, size_t count, size_t row_size)
+{
+    fl__async_complete_after(request, delay.ms, rows, count, row_size);
 }
 
 /* ---- simulated runs ---- */
