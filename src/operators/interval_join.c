@@ -1,17 +1,16 @@
 /* Interval join (Flink's IntervalJoinOperator): for each key the rows of both sides, in the order of their times.
  *
- *   a row comes:   trim both sides, if time has risen since the last row of this key
- *                  add it to its side, find the range of the other side that it matches, call the function
- *   a timer fires: trim both sides, give unmatched rows to the function (outer joins), remove the key when it is empty
+ *   a row comes:   find the range of the other side that it matches, call the function, add the row to its side
+ *   a timer fires: give unmatched rows to the function (outer joins), remove what no row can match any more
  *
- * Flink registers a timer for each row. Here a key has one at a time, for its next row to go (inner joins) or its next
- * unmatched row to come out (outer joins); in between rows go when the key is looked at. So what is kept longer than
- * necessary are rows of a key from which nothing came since, at most until its newest row has to go.
+ * Flink registers a timer for each row. Here a key has one at a time: for its last row to go (inner joins) or its next
+ * unmatched row to come out (outer joins). In between, rows that nothing can match go when their list is full. So what is
+ * kept longer than necessary is at most what fills the list, and goes with the key's last row.
  *
- * Rows go exactly when Flink's timers would have removed them, as far as a result can tell: those that the watermark has
- * passed since the key was last trimmed. A row whose time is the watermark itself is not late, and stays until the next
- * one; hence `gone` rows are counted per side and not told by their time. They are moved out of the lists when they are
- * half of them. */
+ * Which rows match is Flink's to the letter. Rows in time have times from the watermark on; to such a row t, the rows that
+ * Flink has removed are out of reach anyhow, but for one case: t is the watermark itself, and the other row lies right on
+ * the bound. That one is gone, unless both times are the same and it came after the watermark, too: these are counted
+ * (`fresh`). */
 #include "operators/interval_join.h"
 
 #include "data/type.h"
@@ -20,17 +19,19 @@
 #include "stream/task.h"
 
 enum { LEFT, RIGHT, TIMES, OWN_STATES };
-enum { PREFETCH_INDEX = 24, PREFETCH_ENTRY = 12 }; /* rows ahead; as in process.c */
+enum { PREFETCH_INDEX = 24, PREFETCH_ENTRY = 16, PREFETCH_ROWS = 8 }; /* rows ahead */
 
 /* What else there is for a key. */
 typedef struct fl__join_times {
-    fl_time trimmed;  /* the watermark for which its rows were looked at last */
-    fl_time timer;    /* its next timer; FL_TIME_MAX: none */
-    uint32_t gone[2]; /* the first rows of each side that only wait to be moved out */
+    fl_time timer;     /* its next timer; FL_TIME_MAX: none */
+    fl_time watermark; /* for which fresh counts */
+    uint32_t fresh[2]; /* rows of each side whose time is that watermark and which came after it */
+    uint32_t at[2];   /* where among the rows of each side the last row of the other began to match: the next is near */
+    uint32_t done[2]; /* the first rows of each outer side that have matched or were given alone */
 } fl__join_times;
 typedef fl__join_times join_times;
-FL_ROW(join_times, trimmed, timer, (gone, .raw = true));
-static const fl__join_times new_key = { .trimmed = FL_TIME_MIN, .timer = FL_TIME_MAX };
+FL_ROW(join_times, timer, watermark, (fresh, .raw = true), (at, .raw = true), (done, .raw = true));
+static const fl__join_times new_key = { .timer = FL_TIME_MAX, .watermark = FL_TIME_MIN };
 
 typedef struct interval_join {
     fl__operator op;
@@ -160,28 +161,41 @@ static void call_alone(interval_join *self, unsigned side, const void *row, fl_t
     call(self, &pair, end > time ? end : time);
 }
 
-/* ---- trimming ---- */
+/* ---- removing ---- */
 
-/* Counts rows of one side whose end ≤ time as gone, and moves them out when they are many. */
-static void trim_side(interval_join *self, fl__join_times *times, unsigned side, fl_time time)
+static fl__rows rows_of(const interval_join *self, unsigned side)
 {
-    fl_context *ctx = &self->op.ctx;
-    fl__rows rows = fl__rows_get(self->keyed, ctx, side);
-    uint32_t gone = times->gone[side];
-    while (gone < rows.count && end_of(self, side, fl__rows_time(&rows, gone)) <= time)
-        gone++;
-    if (gone && gone >= rows.count - gone) {
-        fl__rows_remove_first(self->keyed, ctx, side, gone);
-        gone = 0;
-    }
-    times->gone[side] = gone;
+    return fl__rows_of(self->keyed, self->op.ctx.entry, side);
 }
 
-static void trim(interval_join *self, fl__join_times *times, fl_time time)
+/* How many of the first rows nothing can match any more: those whose end is before `time`. */
+static uint32_t count_gone(const interval_join *self, const fl__rows *rows, unsigned side, fl_time time)
 {
-    times->trimmed = time;
-    trim_side(self, times, LEFT, time);
-    trim_side(self, times, RIGHT, time);
+    uint32_t low = 0, high = rows->count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (end_of(self, side, fl__rows_time(rows, middle)) < time)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static void remove_first(interval_join *self, fl__join_times *times, unsigned side, uint32_t n)
+{
+    fl__rows_remove_first(self->keyed, &self->op.ctx, side, n);
+    times->at[side] = times->at[side] > n ? times->at[side] - n : 0;
+    times->done[side] = times->done[side] > n ? times->done[side] - n : 0;
+}
+
+/* Makes room in a full list, if there are rows enough that can go. */
+static void make_room(interval_join *self, fl__join_times *times, unsigned side)
+{
+    fl__rows rows = rows_of(self, side);
+    uint32_t gone = count_gone(self, &rows, side, self->op.ctx.watermark);
+    if (gone > rows.count / 4)
+        remove_first(self, times, side, gone);
 }
 
 /* ---- a row ---- */
@@ -201,16 +215,29 @@ static void wake_at(interval_join *self, fl__join_times *times, fl_time time)
     times->timer = time;
 }
 
+/* A row at the watermark: the first of rows [i, …) that Flink would still have. */
+static uint32_t skip_gone(
+    const interval_join *self, const fl__join_times *times, const fl__rows *rows, unsigned side, uint32_t i)
+{
+    fl_time watermark = self->op.ctx.watermark;
+    uint32_t first = i;
+    while (i < rows->count && end_of(self, side, fl__rows_time(rows, i)) <= watermark)
+        i++;
+    uint32_t fresh = self->high[side] == 0 && times->watermark == watermark ? times->fresh[side] : 0;
+    return i - first > fresh ? i - fresh : first;
+}
+
 /* Calls the function for all rows of the other side that match; true when there were any. */
-static bool match(interval_join *self, const fl__join_times *times, unsigned side, const void *row, fl_time time)
+static bool match(interval_join *self, fl__join_times *times, unsigned side, const void *row, fl_time time)
 {
     unsigned other = 1 - side;
-    fl__rows rows = fl__rows_get(self->keyed, &self->op.ctx, other);
-    if (rows.count == times->gone[other])
-        return false;
+    fl__rows rows = rows_of(self, other);
     fl_time last = plus(time, self->high[side]);
-    uint32_t i = fl__rows_find(&rows, times->gone[other], plus(time, self->low[side])), first = i;
-    for (; i < rows.count && !self->op.task->failed; i++) {
+    uint32_t i = fl__rows_find(&rows, 0, times->at[other], plus(time, self->low[side])), first;
+    times->at[other] = i;
+    if (FL_UNLIKELY(time == self->op.ctx.watermark))
+        i = skip_gone(self, times, &rows, other, i);
+    for (first = i; i < rows.count && !self->op.task->failed; i++) {
         char *kept = fl__rows_at(&rows, i);
         fl_time other_time = fl__rows_time(&rows, i);
         if (other_time > last)
@@ -223,13 +250,30 @@ static bool match(interval_join *self, const fl__join_times *times, unsigned sid
     return i > first;
 }
 
+static void count_fresh(fl__join_times *times, unsigned side, fl_time watermark)
+{
+    if (times->watermark != watermark) {
+        times->watermark = watermark;
+        times->fresh[LEFT] = times->fresh[RIGHT] = 0;
+    }
+    times->fresh[side]++;
+}
+
+/* A row of an outer side was added. */
+static void note_outer(const interval_join *self, fl__join_times *times, unsigned side, char *kept, bool found)
+{
+    fl__rows rows = rows_of(self, side);
+    uint32_t i = (uint32_t)((size_t)(kept - rows.data) / rows.size);
+    kept[self->config->matched_offset[side]] = found;
+    if (i < times->done[side])
+        times->done[side] = i;
+}
+
 static void add_row(interval_join *self, unsigned side, const void *row, fl_time time)
 {
     const fl__interval_join_config *config = self->config;
     fl_context *ctx = &self->op.ctx;
     fl__join_times *times = times_of_key(self);
-    if (times->trimmed < ctx->watermark)
-        trim(self, times, ctx->watermark);
     bool found = match(self, times, side, row, time), waits = config->is_outer[side] && !found;
     fl_time end = end_of(self, side, time);
     if (self->high[side] < 0 && end <= ctx->watermark) { /* nothing to come can match it */
@@ -239,9 +283,13 @@ static void add_row(interval_join *self, unsigned side, const void *row, fl_time
             wake_at(self, times, ctx->watermark); /* nothing else would remove the key */
         return;
     }
+    if (FL_UNLIKELY(fl__rows_is_full(self->keyed, ctx->entry, side)))
+        make_room(self, times, side);
     char *kept = fl__rows_add(self->keyed, ctx, side, time, config->row_offset[side], row, self->row_size[side]);
-    if (found && config->is_outer[side])
-        kept[config->matched_offset[side]] = 1;
+    if (config->is_outer[side])
+        note_outer(self, times, side, kept, found);
+    if (FL_UNLIKELY(time == ctx->watermark))
+        count_fresh(times, side, time);
     if (waits || times->timer == FL_TIME_MAX)
         wake_at(self, times, end);
 }
@@ -266,6 +314,24 @@ static fl_status no_timestamp(interval_join *self, unsigned side)
         side == LEFT ? "left" : "right");
 }
 
+/* Three steps, each on what the one before it brought: index, entry, and the rows around the place where the row goes
+ * and where it looks. hashes: of the `left` rows from the current one on. */
+static void prefetch(interval_join *self, unsigned side, const uint64_t *hashes, uint32_t left)
+{
+    fl__keyed *keyed = self->keyed;
+    if (PREFETCH_INDEX < left)
+        fl__table_prefetch(&keyed->table, hashes[PREFETCH_INDEX]);
+    if (PREFETCH_ENTRY < left)
+        fl__table_prefetch_entry(&keyed->table, hashes[PREFETCH_ENTRY]);
+    const char *entry = PREFETCH_ROWS < left ? fl__table_candidate(&keyed->table, hashes[PREFETCH_ROWS]) : NULL;
+    if (!entry)
+        return;
+    const fl__join_times *times = (const void *)(entry + keyed->states[TIMES].offset);
+    fl__rows own = fl__rows_of(keyed, entry, side), other = fl__rows_of(keyed, entry, 1 - side);
+    fl__rows_prefetch(&own, own.count);
+    fl__rows_prefetch(&other, times->at[1 - side]);
+}
+
 static fl_status process(fl__operator *op, unsigned side, const fl__batch *batch)
 {
     interval_join *self = (interval_join *)op;
@@ -286,12 +352,8 @@ static fl_status process(fl__operator *op, unsigned side, const fl__batch *batch
             leave(op);
             return FL_AGAIN;
         }
-        if (large) {
-            if (i + PREFETCH_INDEX < n)
-                fl__table_prefetch(&keyed->table, hashes[i + PREFETCH_INDEX]);
-            if (i + PREFETCH_ENTRY < n)
-                fl__table_prefetch_entry(&keyed->table, hashes[i + PREFETCH_ENTRY]);
-        }
+        if (large)
+            prefetch(self, side, hashes + i, n - i);
         if (timestamps[i] < ctx->watermark) {
             if (timestamps[i] == FL_NO_TIMESTAMP)
                 return no_timestamp(self, side);
@@ -311,74 +373,69 @@ static fl_status process(fl__operator *op, unsigned side, const fl__batch *batch
 
 /* ---- timers ---- */
 
-/* Gives the rows of one outer side that end at `time` and matched nothing to the function. */
-static void give_unmatched(interval_join *self, const fl__join_times *times, unsigned side, fl_time time)
+/* Gives the rows of one outer side that end at `time` or before and matched nothing to the function. Returns the end of
+ * the first one that still waits; FL_TIME_MAX, *waits unchanged: none does. */
+static fl_time give_unmatched(interval_join *self, fl__join_times *times, unsigned side, fl_time time, bool *waits)
 {
-    fl__rows rows = fl__rows_get(self->keyed, &self->op.ctx, side);
-    for (uint32_t i = times->gone[side]; i < rows.count && !self->op.task->failed; i++) {
-        char *kept = fl__rows_at(&rows, i);
-        fl_time row_time = fl__rows_time(&rows, i);
-        if (end_of(self, side, row_time) > time)
-            break;
-        if (!is_matched(self, side, kept)) {
-            kept[self->config->matched_offset[side]] = 1;
-            call_alone(self, side, kept + self->config->row_offset[side], row_time);
+    fl__rows rows = rows_of(self, side);
+    for (; times->done[side] < rows.count && !self->op.task->failed; times->done[side]++) {
+        char *kept = fl__rows_at(&rows, times->done[side]);
+        if (is_matched(self, side, kept))
+            continue;
+        fl_time row_time = fl__rows_time(&rows, times->done[side]), end = end_of(self, side, row_time);
+        if (end > time) {
+            *waits = true;
+            return end;
         }
+        kept[self->config->matched_offset[side]] = 1;
+        call_alone(self, side, kept + self->config->row_offset[side], row_time);
     }
+    return FL_TIME_MAX;
 }
 
-/* When the key has to be looked at next, though no row of it comes: the end of its first unmatched row or, when there
- * is none, of its last row. */
-static fl_time next_end(interval_join *self, const fl__join_times *times)
+/* The end of the key's last row; FL_TIME_MIN: it has none. */
+static fl_time last_end(const interval_join *self)
 {
-    fl_time first = FL_TIME_MAX, last = FL_TIME_MIN;
-    bool waits = false;
+    fl_time last = FL_TIME_MIN;
     for (unsigned side = 0; side < 2; side++) {
-        fl__rows rows = fl__rows_get(self->keyed, &self->op.ctx, side);
-        if (rows.count == times->gone[side])
-            continue;
-        fl_time end = end_of(self, side, fl__rows_time(&rows, rows.count - 1));
+        fl__rows rows = rows_of(self, side);
+        fl_time end = rows.count ? end_of(self, side, fl__rows_time(&rows, rows.count - 1)) : FL_TIME_MIN;
         last = end > last ? end : last;
-        uint32_t i = times->gone[side];
-        while (self->config->is_outer[side] && i < rows.count && is_matched(self, side, fl__rows_at(&rows, i)))
-            i++;
-        if (!self->config->is_outer[side] || i == rows.count)
-            continue;
-        waits = true;
-        end = end_of(self, side, fl__rows_time(&rows, i));
-        first = end < first ? end : first;
     }
-    return waits ? first : last;
+    return last;
 }
 
-/* The timer of the current key. time: what it was registered for. */
+static void remove_key(interval_join *self)
+{
+    fl_context *ctx = &self->op.ctx;
+    fl__rows_clear(self->keyed, ctx, LEFT);
+    fl__rows_clear(self->keyed, ctx, RIGHT);
+    fl__state_clear(ctx, self->config->states[TIMES]);
+}
+
+/* The timer of the current key. time: what it was registered for. Outer rows come out in the order of time, over all
+ * keys: what ends later, though the watermark has passed it, waits for a timer of its own. */
 static void on_timer(interval_join *self, fl_time time)
 {
     const fl__interval_join_config *config = self->config;
-    fl_context *ctx = &self->op.ctx;
-    bool is_outer = config->is_outer[LEFT] || config->is_outer[RIGHT];
-    if (!fl__value_peek(ctx, config->states[TIMES]))
+    if (!fl__value_peek(&self->op.ctx, config->states[TIMES]))
         return; /* all is gone already */
     fl__join_times *times = times_of_key(self);
     if (time < times->timer)
         return; /* it was wanted once; the key has another one */
-    for (unsigned side = 0; side < 2; side++) {
-        if (config->is_outer[side])
-            give_unmatched(self, times, side, time);
-    }
-    /* outer rows come out in the order of time, over all keys: what ends later has to wait for its own timer */
-    trim(self, times, is_outer ? time : ctx->watermark);
     times->timer = FL_TIME_MAX;
-    bool is_empty = true;
-    for (unsigned side = 0; side < 2; side++)
-        is_empty &= fl__rows_get(self->keyed, ctx, side).count == times->gone[side];
-    if (!is_empty) {
-        wake_at(self, times, next_end(self, times));
-        return;
+    bool waits = false;
+    fl_time next = FL_TIME_MAX;
+    for (unsigned side = 0; side < 2; side++) {
+        fl_time end = config->is_outer[side] ? give_unmatched(self, times, side, time, &waits) : FL_TIME_MAX;
+        next = end < next ? end : next;
     }
-    fl__rows_clear(self->keyed, ctx, LEFT);
-    fl__rows_clear(self->keyed, ctx, RIGHT);
-    fl__state_clear(ctx, config->states[TIMES]);
+    if (!waits)
+        next = last_end(self);
+    if (waits || next > self->op.ctx.watermark)
+        wake_at(self, times, next);
+    else
+        remove_key(self);
 }
 
 /* Fires what is due, one key a time. FL_AGAIN: nothing is half done. */

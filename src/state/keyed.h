@@ -58,6 +58,12 @@ static inline const char *fl__state_name(const fl_state *state)
     return state->name ? state->name : state->object_name ? state->object_name : "?";
 }
 
+/* What a list has in the entry. */
+typedef struct fl__list_handle {
+    char *data;
+    uint32_t count, capacity; /* elements */
+} fl__list_handle;
+
 /* A declared state as it was laid out. */
 typedef struct fl__keyed_state {
     const fl_state *declared;

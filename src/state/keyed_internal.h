@@ -5,13 +5,7 @@
 #include "base/error.h"
 #include "state/keyed.h"
 
-/* Handles in the entry. */
-typedef struct fl__list_handle {
-    char *data;
-    uint32_t count, capacity; /* elements */
-} fl__list_handle;
-
-/* cells: capacity cells (key, value), the first count in use; with many an index behind them: see keyed_map.c. */
+/* What a map has in the entry. cells: capacity cells (key, value), the first count in use; with many an index behind them: see keyed_map.c. */
 typedef struct fl__map_handle {
     char *cells;
     uint32_t count, slots;

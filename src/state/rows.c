@@ -9,16 +9,6 @@ static fl__list_handle *handle(char *data)
     return (fl__list_handle *)(void *)data;
 }
 
-fl__rows fl__rows_get(fl__keyed *keyed, fl_context *ctx, uint32_t state)
-{
-    const fl__keyed_state *s = &keyed->states[state];
-    fl_assert(s->kind == FL_STATE_LIST);
-    char *data = fl__keyed_peek(keyed, ctx, s);
-    if (!data)
-        return (fl__rows){ .size = s->layout.row_size };
-    return (fl__rows){ .data = handle(data)->data, .count = handle(data)->count, .size = s->layout.row_size };
-}
-
 static void resize(fl__keyed *keyed, fl__list_handle *list, uint32_t capacity, uint32_t size)
 {
     fl_assert(capacity >= list->count);
@@ -30,9 +20,9 @@ static void resize(fl__keyed *keyed, fl__list_handle *list, uint32_t capacity, u
     list->capacity = capacity;
 }
 
-uint32_t fl__rows_find(const fl__rows *rows, uint32_t from, fl_time time)
+/* Between two places, of which the row before low is earlier than `time` and the row at high is not. */
+static uint32_t bisect(const fl__rows *rows, uint32_t low, uint32_t high, fl_time time)
 {
-    uint32_t low = from, high = rows->count;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
         if (fl__rows_time(rows, middle) < time)
@@ -43,12 +33,36 @@ uint32_t fl__rows_find(const fl__rows *rows, uint32_t from, fl_time time)
     return low;
 }
 
+uint32_t fl__rows_find(const fl__rows *rows, uint32_t from, uint32_t hint, fl_time time)
+{
+    uint32_t low = from, high = rows->count;
+    if (hint < low || hint > high)
+        hint = hint < low ? low : high;
+    for (uint32_t i = hint, step = 1; i < high; step *= 2) {
+        if (fl__rows_time(rows, i) >= time) {
+            high = i;
+            break;
+        }
+        low = i + 1;
+        i = high - i > step ? i + step : high;
+    }
+    for (uint32_t i = hint, step = 1; low <= from && i > from; step *= 2) {
+        i = i - from > step ? i - step : from;
+        if (fl__rows_time(rows, i) < time) {
+            low = i + 1;
+            break;
+        }
+        high = i;
+    }
+    return bisect(rows, low, high, time);
+}
+
 /* Where a row of this time goes: behind all that are not later. */
 static uint32_t place_of(const fl__rows *rows, fl_time time)
 {
     if (rows->count == 0 || fl__rows_time(rows, rows->count - 1) <= time)
         return rows->count;
-    return fl__rows_find(rows, 0, time + 1); /* some row is later: no overflow */
+    return fl__rows_find(rows, 0, rows->count, time + 1); /* some row is later: no overflow */
 }
 
 char *fl__rows_add(fl__keyed *keyed, fl_context *ctx, uint32_t state, fl_time time, uint32_t offset,
@@ -57,8 +71,12 @@ char *fl__rows_add(fl__keyed *keyed, fl_context *ctx, uint32_t state, fl_time ti
     const fl__keyed_state *s = &keyed->states[state];
     uint32_t size = s->layout.row_size;
     fl_assert(offset >= sizeof time && offset + content_size <= size);
-    bool is_new;
-    fl__list_handle *list = handle(fl__keyed_ensure(keyed, ctx, s, &is_new));
+    fl__list_handle *list = ctx->entry ? handle((char *)ctx->entry + s->offset) : NULL;
+    if (!list || list->count == list->capacity) {
+        bool is_new;
+        list = handle(fl__keyed_ensure(keyed, ctx, s, &is_new));
+    }
+    fl__table_touch(&keyed->table, keyed->ref);
     if (list->count == list->capacity) {
         fl_assert(list->capacity <= UINT32_MAX / 2);
         resize(keyed, list, list->capacity ? list->capacity * 2 : size >= BYTES_FIRST ? 1 : BYTES_FIRST / size, size);

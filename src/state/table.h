@@ -108,6 +108,17 @@ static inline void fl__table_prefetch_entry(const fl__table *table, uint64_t has
         }
     }
 }
+/* The entry with the first matching tag, its key not compared; NULL: none. For a third step: what the entry points to. */
+static inline const char *fl__table_candidate(const fl__table *table, uint64_t hash)
+{
+    for (uint64_t i = (uint32_t)hash & table->mask;; i = (i + 1) & table->mask) {
+        uint64_t slot = table->slots[i];
+        if ((uint32_t)slot == 0)
+            return NULL;
+        if (slot >> 32 == (uint32_t)hash)
+            return fl__table_entry(table, (uint32_t)slot - 1);
+    }
+}
 /* Look-ups by the block: first the candidates of all rows of a block, whose loads do not wait for each other, then the
  * work on each. candidates[i] is the entry with the first matching tag, marked as changed, its key not compared yet;
  * NULL when there is none: then go through fl__table_find_class, as after a comparison that fails. hashes: of count

@@ -484,19 +484,23 @@ static void test_rows_are_kept_by_time_and_give_their_memory_back(void **state)
         Left row = { fl_string_of(text, (size_t)n), i };
         fl__rows_add(keyed, &ctx, 0, i * 7919 % 1000, config.row_offset[0], &row, sizeof row);
     }
-    fl__rows rows = fl__rows_get(keyed, &ctx, 0);
+    fl__rows rows = fl__rows_of(keyed, ctx.entry, 0);
     assert_int_equal(rows.count, MANY);
     for (uint32_t i = 0; i < MANY; i++) {
         const Left *row = (const void *)(fl__rows_at(&rows, i) + config.row_offset[0]);
         assert_int_equal(fl__rows_time(&rows, i), i / 5);
         assert_int_equal(row->id * 7919 % 1000, i / 5);
     }
-    assert_int_equal(fl__rows_find(&rows, 0, 10), 50);
-    assert_int_equal(fl__rows_find(&rows, 70, 10), 70);
-    assert_int_equal(fl__rows_find(&rows, 0, 5000), MANY);
+    for (uint32_t hint = 0; hint <= MANY + 1; hint += 7) {
+        assert_int_equal(fl__rows_find(&rows, 0, hint, 10), 50);
+        assert_int_equal(fl__rows_find(&rows, 70, hint, 10), 70);
+        assert_int_equal(fl__rows_find(&rows, 0, hint, -1), 0);
+        assert_int_equal(fl__rows_find(&rows, 3, hint, 999), MANY - 5);
+        assert_int_equal(fl__rows_find(&rows, 0, hint, 5000), MANY);
+    }
     int64_t full = fl__memory_used(&memory);
     fl__rows_remove_first(keyed, &ctx, 0, MANY - 1);
-    rows = fl__rows_get(keyed, &ctx, 0);
+    rows = fl__rows_of(keyed, ctx.entry, 0);
     assert_int_equal(rows.count, 1);
     assert_int_equal(fl__rows_time(&rows, 0), 999);
     assert_true(fl__memory_used(&memory) < full);
