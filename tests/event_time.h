@@ -9,6 +9,7 @@
 #include "flinc.h"
 #include "flinc/testing.h"
 
+#include "base/log.h"
 #include "cluster/job.h"
 
 /* ---- a source that follows a script ----
@@ -149,16 +150,28 @@ static inline void note_all(fl_stream *s)
     fl__add_operator(s, &(fl__new_operator){ .class = &noter_class, .options = &one });
 }
 
+/* Log lines of the last run. */
+static char logged[8192] __attribute__((unused));
+
+static inline void keep_log(void *arg, const char *line, size_t length)
+{
+    (void)arg;
+    strncat(logged, line, length < sizeof logged - strlen(logged) - 1 ? length : 0);
+}
+
 /* Runs the job in the simulator, returns what was noted or, when it failed, the error. Frees the environment. */
 static inline const char *run_noted(fl_env *env, uint64_t seed)
 {
     noted[0] = 0;
     noter_count = 0;
+    logged[0] = 0;
+    fl__log_set_sink(keep_log, NULL);
     fl_test_simulate(env, .seed = seed);
     ((fl__simulation *)(uintptr_t)env->simulation)->step = note_step;
     if (fl_execute(env, "test") != 0)
         snprintf(noted, sizeof noted, "%s", fl_env_error(env));
     fl_env_free(env);
+    fl__log_set_sink(NULL, NULL);
     return noted;
 }
 

@@ -51,6 +51,7 @@ struct fl_env {
     const char *tmp_folders; /* io.tmp.dirs; NULL: not set */
     uint32_t segment_size;
     uint64_t watermark_records;
+    int64_t held_warning_ms;                                       /* flinc.watermark.held-warning */
     bool parallelism_set, max_parallelism_set, buffer_timeout_set; /* by the program: they win over the configuration */
     bool plan_only;                /* fl_execute stops at the finished graph (flinc info) */
     struct fl__observer *observer; /* is told of runs; NULL */
@@ -117,6 +118,8 @@ void fl__env_cancel(fl_env *env);
 typedef struct fl__progress {
     int64_t records_in, records_out; /* of sources, to sinks */
     fl_time watermark;               /* lowest of all sinks; FL_TIME_MIN: none */
+    char held_by[96];                /* what has held a task's watermark back the longest; empty: nothing does */
+    int64_t held_ms;
     int64_t elapsed_ms;
     bool is_running;
 } fl__progress;

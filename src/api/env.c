@@ -19,6 +19,7 @@ static void apply_config(fl_env *env)
     graph->chaining_enabled = fl__config_bool(config, FL__OPTION_PIPELINE_OPERATOR_CHAINING);
     env->auto_watermark_interval_ms = fl__config_duration_ms(config, FL__OPTION_PIPELINE_AUTO_WATERMARK_INTERVAL);
     env->watermark_records = (uint64_t)fl__config_int(config, FL__OPTION_WATERMARK_RECORDS);
+    env->held_warning_ms = fl__config_duration_ms(config, FL__OPTION_HELD_WARNING);
     if (!env->buffer_timeout_set)
         env->buffer_timeout_ms = fl__config_bool(config, FL__OPTION_EXECUTION_BUFFER_TIMEOUT_ENABLED)
                                      ? fl__config_duration_ms(config, FL__OPTION_EXECUTION_BUFFER_TIMEOUT)

@@ -134,7 +134,10 @@ static void make_tasks(builder *b)
             task->buffer_timeout_ms = task->is_batch ? -1 : b->env->buffer_timeout_ms;
             task->record_bytes_max = b->env->record_bytes_max;
             task->watermark = FL_TIME_MIN;
+            task->held_warning_ms = b->env->held_warning_ms;
             atomic_init(&task->metrics.watermark, FL_TIME_MIN);
+            atomic_init(&task->metrics.input_watermark[0], FL_TIME_MIN);
+            atomic_init(&task->metrics.input_watermark[1], FL_TIME_MIN);
             task->accumulators = alloc(b, sizeof *task->accumulators);
             fl__waker_init(&task->waker);
             task->operators = alloc(b, chain_length(v->root) * sizeof(fl__operator *));
@@ -204,6 +207,7 @@ static fl__channel **connect_edge(builder *b, const fl__edge *edge)
             fl__channel_init(channel, &b->job->memory, edge->type, columns, b->segment_size, b->ring);
             channel->producer = &task_of(b, edge->from, i)->waker;
             channel->consumer = &task_of(b, edge->to, j)->waker;
+            channel->from = task_of(b, edge->from, i)->name;
             channel->input = edge->input;
             if (edge->is_blocking) {
                 fl__spool *spool = alloc(b, sizeof *spool);

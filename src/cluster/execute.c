@@ -6,6 +6,8 @@
 #include "base/error.h"
 #include "base/params.h"
 
+#include <stdio.h>
+
 /* `flinc info`: the program is run for its graph only. FL_DONE tells it that there are no results to speak of. */
 static int plan_only(fl_env *env)
 {
@@ -86,13 +88,24 @@ void fl__env_cancel(fl_env *env)
     leave_job(env);
 }
 
+static void find_held(const fl__task *task, fl_time now, fl__progress *progress)
+{
+    fl__held held;
+    if (!fl__task_held(task, &held) || now - held.since <= progress->held_ms)
+        return;
+    snprintf(progress->held_by, sizeof progress->held_by, "%s", held.by);
+    progress->held_ms = now - held.since;
+}
+
 static void measure(const fl__job *job, fl__progress *progress)
 {
+    fl_time now = fl__os_now_ms(&fl__os_linux);
     progress->is_running = true;
     progress->elapsed_ms = (fl__os_monotonic_ns(&fl__os_linux) - job->started_ns) / 1000000;
     fl_time low = FL_TIME_MAX;
     for (uint32_t t = 0; t < job->task_count; t++) {
         const fl__task *task = &job->tasks[t];
+        find_held(task, now, progress);
         if (task->operators[0]->class->poll)
             progress->records_in += (int64_t)atomic_load_explicit(&task->metrics.rows_in, memory_order_relaxed);
         if (task->writer_count)

@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "os/os.h"
 #include "os/terminal.h"
+#include "stream/held.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,8 @@
 #define INTERVAL_MS 200
 /* Jobs that are over before this show no line at all. */
 #define FIRST_MS 1000
+/* What holds event time back for less is not worth a word. */
+#define HELD_MS_MIN 10000
 /* A watermark farther behind is that of old data, and its date says more than its distance. */
 #define LAG_MS_MAX (24 * 3600 * INT64_C(1000))
 
@@ -43,18 +46,27 @@ static void write_watermark(char *to, size_t size, fl_time watermark, int64_t no
         strftime(to, size, "   watermark %Y-%m-%d %H:%M:%S", &tm);
 }
 
+static void write_held(char *to, size_t size, const fl__progress *now)
+{
+    char span[48];
+    *to = 0;
+    if (*now->held_by && now->held_ms >= HELD_MS_MIN)
+        snprintf(to, size, "   held back by %s for %s", now->held_by, fl__held_span(now->held_ms, span));
+}
+
 char *fl__progress_text(const fl__progress *now, const fl__progress *before, int64_t interval_ms, int64_t now_ms)
 {
-    char in[32], in_rate[32], out[32], out_rate[32], watermark[64], *text = NULL;
+    char in[32], in_rate[32], out[32], out_rate[32], watermark[64], held[160], *text = NULL;
     double seconds = (double)(interval_ms > 0 ? interval_ms : 1) / 1000;
     write_count(in, sizeof in, (double)now->records_in);
     write_count(in_rate, sizeof in_rate, (double)(now->records_in - before->records_in) / seconds);
     write_count(out, sizeof out, (double)now->records_out);
     write_count(out_rate, sizeof out_rate, (double)(now->records_out - before->records_out) / seconds);
     write_watermark(watermark, sizeof watermark, now->watermark, now_ms);
+    write_held(held, sizeof held, now);
     long long elapsed = now->elapsed_ms / 1000;
-    if (asprintf(&text, "%lld:%02lld   %s records in (%s/s)   %s out (%s/s)%s", elapsed / 60, elapsed % 60, in, in_rate,
-            out, out_rate, watermark) < 0)
+    if (asprintf(&text, "%lld:%02lld   %s records in (%s/s)   %s out (%s/s)%s%s", elapsed / 60, elapsed % 60, in,
+            in_rate, out, out_rate, watermark, held) < 0)
         abort();
     return text;
 }

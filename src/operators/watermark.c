@@ -10,6 +10,7 @@
 #include "operators/record.h"
 
 #include "base/error.h"
+#include "base/log.h"
 #include "flinc/stream.h"
 #include "stream/channel.h"
 #include "stream/splits.h"
@@ -73,6 +74,8 @@ typedef struct watermark_operator {
     fl_time next_periodic; /* processing time */
     uint64_t rows_then;    /* rows_in at the last watermark made */
     bool is_silent;        /* BATCH mode: timestamps only */
+    fl_time rose_at;       /* processing time: when what the splits say together last rose */
+    fl_time warn_at;
 } watermark_operator;
 
 static const fl__watermark_config *config_of(const watermark_operator *self)
@@ -155,19 +158,47 @@ static void report(watermark_operator *self, uint32_t i)
         fl__split_report(&self->op, i - 1, self->generators[i].watermark);
 }
 
+/* A split that holds the others back is named in the log, as an input is (stream/held.h). */
+static void note_held(watermark_operator *self, const generator *last, fl_time high, bool has_risen)
+{
+    const fl__task *task = self->op.task;
+    fl_time now = fl__operator_now(&self->op);
+    if (has_risen || last->is_waiting || high <= last->watermark || last == self->generators) {
+        self->rose_at = now;
+        self->warn_at = now + task->held_warning_ms;
+        return;
+    }
+    if (task->held_warning_ms <= 0 || now < self->warn_at)
+        return;
+    self->warn_at = now + 2 * (now - self->rose_at);
+    char at[48], others[48], span[48];
+    fl__log(FL__LOG_WARN, "watermark",
+        "%s: event time has stood at %s for %s, held back by split %llu of its source; others have come to %s. If a "
+        "split may be silent for a while, give .idle_after to the fl_watermarks: the others then go on without it",
+        self->op.display_name, fl__held_time(last->watermark, at), fl__held_span(now - self->rose_at, span),
+        (unsigned long long)fl__split_get(&self->op, (uint32_t)(last - self->generators) - 1)->name,
+        fl__held_time(high, others));
+}
+
 /* Says to those behind what the generators say together. When all are idle, time stays where it is. */
 static void combine(watermark_operator *self)
 {
-    fl_time low = FL_TIME_MAX;
-    bool is_any_active = false;
+    fl_time low = FL_TIME_MAX, high = FL_TIME_MIN;
+    const generator *last = NULL;
     for (uint32_t i = 0; i < self->count; i++) {
         const generator *g = &self->generators[i];
         if (!g->is_used || g->is_idle)
             continue;
-        is_any_active = true;
-        if (g->watermark < low)
-            low = g->watermark;
+        if (g->watermark > high)
+            high = g->watermark;
+        if (last && g->watermark >= low)
+            continue;
+        low = g->watermark;
+        last = g;
     }
+    bool is_any_active = last != NULL;
+    if (last && self->used > 1)
+        note_held(self, last, high, low > self->op.out.watermark);
     if (self->op.is_idle_output == is_any_active)
         fl__operator_emit_idle(&self->op, !is_any_active);
     if (self->op.spec->alignment && self->op.task->alignment)
@@ -388,6 +419,8 @@ static fl_status open(fl__operator *op, fl_error *error)
     self->is_silent = op->task->is_batch; /* the generator is not asked at all, as in Flink */
     if (self->is_silent)
         return FL_OK;
+    self->rose_at = fl__operator_now(op);
+    self->warn_at = self->rose_at + op->task->held_warning_ms;
     next_interval(self, fl__operator_now(op));
     set_timer(self);
     return FL_OK;

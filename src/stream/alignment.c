@@ -7,6 +7,7 @@ void fl__alignment_open(fl__alignment *alignment, fl_time now)
     alignment->watermark = FL_TIME_MIN;
     alignment->allowed = FL_TIME_MAX;
     alignment->next_update = now + alignment->spec->interval_ms;
+    alignment->waits_since = FL_TIME_MAX;
     atomic_store_explicit(&alignment->member->watermark, FL_TIME_MIN, memory_order_relaxed);
 }
 

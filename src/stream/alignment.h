@@ -45,7 +45,9 @@ typedef struct fl__alignment {
     fl__alignment_member *member;
     fl_time watermark;   /* of the task */
     fl_time allowed;     /* it may go as far as this; FL_TIME_MAX: no limit */
-    fl_time next_update; /* processing time; FL_TIME_MIN: was not opened */
+    fl_time next_update; /* processing time */
+    fl_time waits_since; /* processing time; FL_TIME_MAX: it does not wait */
+    fl_time warn_at;
 } fl__alignment;
 
 void fl__alignment_open(fl__alignment *alignment, fl_time now);

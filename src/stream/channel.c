@@ -16,6 +16,7 @@ void fl__channel_init(fl__channel *channel, fl__memory *memory, const fl_type *t
     channel->return_capacity = capacity;
     channel->returned = fl__alloc_zero(memory, capacity * sizeof *channel->returned);
     channel->watermark = FL_TIME_MIN;
+    atomic_init(&channel->watermark_seen, FL_TIME_MIN);
 }
 
 void fl__channel_block(fl__channel *channel, fl__spool *spool)

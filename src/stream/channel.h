@@ -46,6 +46,7 @@ typedef struct fl__channel {
     fl__memory *memory;
     fl__spool *spool;               /* NULL: not blocking */
     fl__waker *producer, *consumer; /* of the two tasks; woken on progress. NULL: nobody parks */
+    const char *from;               /* the producing task's name */
 
     /* producer's side */
     _Alignas(64) _Atomic uint32_t head; /* events ever pushed into the ring */
@@ -61,8 +62,10 @@ typedef struct fl__channel {
     /* consumer's side */
     _Alignas(64) _Atomic uint32_t tail; /* events ever popped */
     uint32_t head_seen;
-    _Atomic uint32_t return_head; /* batches ever given back */
-    fl_time watermark;            /* highest received */
+    _Atomic uint32_t return_head;   /* batches ever given back */
+    fl_time watermark;              /* highest received */
+    fl_time watermark_at;           /* processing time: when it was received */
+    _Atomic int64_t watermark_seen; /* the same for others to look at */
     bool is_idle, is_ended;
     unsigned input; /* of the consuming task */
 

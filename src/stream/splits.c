@@ -63,13 +63,14 @@ static uint32_t free_slot(fl__task *task)
     return splits->count++;
 }
 
-uint32_t fl__split_add(fl__operator *source, bool is_waiting)
+uint32_t fl__split_add(fl__operator *source, uint64_t name, bool is_waiting)
 {
     fl__task *task = source->task;
     if (!task->splits.listeners)
         return 0;
     uint32_t slot = free_slot(task);
-    task->splits.slots[slot] = (fl__split_slot){ .watermark = FL_TIME_MIN, .is_used = true, .is_waiting = is_waiting };
+    task->splits.slots[slot] =
+        (fl__split_slot){ .name = name, .watermark = FL_TIME_MIN, .is_used = true, .is_waiting = is_waiting };
     task->splits.used++;
     tell(task, FL__SPLIT_ADDED, slot);
     return slot;

@@ -20,6 +20,7 @@
 #define FL__NO_SPLIT UINT32_MAX
 
 typedef struct fl__split_slot {
+    uint64_t name;
     fl_time watermark; /* what the listener would say of this split alone; FL_TIME_MIN: nothing yet */
     bool is_used;
     bool is_waiting; /* the source reads it when it likes: that nothing comes is no idleness */
@@ -37,8 +38,9 @@ typedef struct fl__task_splits {
 /* Does anybody want to know? Else the source may leave all of the following out. */
 bool fl__splits_wanted(const fl__operator *source);
 /* A split that is or will be read: it holds the watermark back from now on. Returns its slot.
+ * name        for messages
  * is_waiting  it waits for the source and not for data, so that it never counts as idle: files that are there */
-uint32_t fl__split_add(fl__operator *source, bool is_waiting);
+uint32_t fl__split_add(fl__operator *source, uint64_t name, bool is_waiting);
 /* What is collected from now on comes from this split. FL__NO_SPLIT: from none. Sends on what lies in the chain. */
 void fl__split_choose(fl__operator *source, uint32_t slot);
 /* Nothing will come from it: it holds nothing back any more. */

@@ -1,6 +1,7 @@
 #include "stream/task.h"
 
 #include "base/error.h"
+#include "base/log.h"
 #include "stream/sorted.h"
 
 #include <stdio.h>
@@ -25,6 +26,7 @@ fl_status fl__task_open(fl__task *task)
     fl__task_splits_init(task);
     if (task->alignment)
         fl__alignment_open(task->alignment, task->now);
+    fl__held_open(task);
     /* children first, as Flink opens the end of a chain first: when an operator's open emits, the rest is ready */
     for (uint32_t i = task->operator_count; i-- > 0 && !task->failed;) {
         fl__operator *op = task->operators[i];
@@ -171,7 +173,8 @@ static void combine_inputs(fl__task *task)
     fl__operator *root = task->operators[0];
     if (!all_idle && task->is_idle_time)
         fl__operator_deliver_idle(root, false);
-    if (low > task->watermark) {
+    bool has_risen = low > task->watermark;
+    if (has_risen) {
         task->watermark = low;
         atomic_store_explicit(&task->metrics.watermark, low, memory_order_relaxed);
         fl__operator_deliver_watermark(root, low);
@@ -179,6 +182,7 @@ static void combine_inputs(fl__task *task)
     if (all_idle && !task->is_idle_time)
         fl__operator_deliver_idle(root, true);
     task->is_idle_time = all_idle;
+    fl__held_note(task, has_risen || all_idle);
 }
 
 static void update_valve(fl__task *task, unsigned number)
@@ -211,6 +215,7 @@ static void update_valve(fl__task *task, unsigned number)
     else if (!any_active && high > input->watermark)
         input->watermark = high;
     input->is_idle = !any_active && !all_over;
+    atomic_store_explicit(&task->metrics.input_watermark[number], input->watermark, memory_order_relaxed);
     combine_inputs(task);
 }
 
@@ -267,13 +272,18 @@ static void take_event(fl__task *task, unsigned number, fl__channel *channel, fl
         break;
     }
     case FL__EVENT_WATERMARK:
-        if (event.value > channel->watermark)
+        if (event.value > channel->watermark) {
             channel->watermark = event.value;
+            channel->watermark_at = task->now;
+            atomic_store_explicit(&channel->watermark_seen, event.value, memory_order_relaxed);
+        }
         mark_dirty(task);
         update_valve(task, number);
         break;
     case FL__EVENT_IDLE:
         channel->is_idle = event.value != 0;
+        if (!channel->is_idle)
+            channel->watermark_at = task->now; /* it holds nobody back for longer than that */
         update_valve(task, number);
         break;
     case FL__EVENT_BARRIER: break;
@@ -515,14 +525,38 @@ static fl__step dry(fl__task *task)
     return FL__STEP_IDLE;
 }
 
+/* Says in the log for whom the source waits, when it takes long. */
+static void note_waiting(fl__task *task)
+{
+    fl__alignment *alignment = task->alignment;
+    if (alignment->waits_since == FL_TIME_MAX) {
+        alignment->waits_since = task->now;
+        alignment->warn_at = task->now + task->held_warning_ms;
+    }
+    const fl__alignment_member *last = fl__alignment_last(alignment->group);
+    if (!last || task->held_warning_ms <= 0 || task->now < alignment->warn_at)
+        return;
+    alignment->warn_at = task->now + 2 * (task->now - alignment->waits_since);
+    char at[48], other[48], span[48];
+    fl__log(FL__LOG_WARN, "watermark",
+        "%s: has waited for %s at %s for alignment group \"%s\": %s is at %s. If that may be silent for a while, give "
+        ".idle_after to its fl_watermarks: the group then goes on without it",
+        task->name, fl__held_span(task->now - alignment->waits_since, span), fl__held_time(alignment->watermark, at),
+        alignment->group->name, last->task_name,
+        fl__held_time(atomic_load_explicit(&last->watermark, memory_order_relaxed), other));
+}
+
 static fl__step poll_source(fl__task *task)
 {
     fl__operator *root = task->operators[0];
     if (task->alignment && fl__alignment_waits(task->alignment, task->now)) {
         stall(task);
+        note_waiting(task);
         task->wait_until = task->alignment->next_update;
         return dry(task);
     }
+    if (task->alignment)
+        task->alignment->waits_since = FL_TIME_MAX;
     task->wait_until = FL_TIME_MAX;
     fl_status status = root->class->poll(root);
     if (status == FL_AGAIN) {

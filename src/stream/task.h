@@ -17,6 +17,7 @@
 #include "os/waker.h"
 #include "stream/alignment.h"
 #include "stream/channel.h"
+#include "stream/held.h"
 #include "stream/operator.h"
 #include "stream/splits.h"
 #include "stream/writer.h"
@@ -41,7 +42,8 @@ typedef struct fl__input {
 /* Sums of one subtask, read by others for progress and metrics (relaxed atomics). */
 typedef struct fl__task_metrics {
     _Atomic uint64_t rows_in, rows_out;
-    _Atomic int64_t watermark;
+    _Atomic int64_t watermark;          /* combined: currentInputWatermark */
+    _Atomic int64_t input_watermark[2]; /* of each input: currentInput1Watermark, currentInput2Watermark */
 } fl__task_metrics;
 
 struct fl__task {
@@ -91,6 +93,8 @@ struct fl__task {
     int64_t stalled_ms;       /* for so long in all it could take no input */
     fl_time stalled_since;    /* and cannot since then: its output is blocked, or its source waits for alignment;
                             * FL_TIME_MAX: it can */
+    fl__held_state held;      /* which input holds the watermark back */
+    int64_t held_warning_ms;  /* says so in the log after this; 0: never */
     fl__task_metrics metrics;
     struct fl__accumulators *accumulators;
     void *job; /* who runs it */

@@ -137,6 +137,25 @@ static void test_waiting_is_not_idle(void **state)
     assert_null(strstr(noted, "idle"));
 }
 
+/* Who is waited for is named. */
+static void test_waiting_is_told(void **state)
+{
+    (void)state;
+    fl_env *env = new_env();
+    note_all(source(env, fast, aligned("orders"), 0));
+    fl_discard(source(env, "1 p60000", aligned("orders"), 0), .name = "Slow");
+    run_noted(env, 1);
+    assert_non_null(strstr(logged, "has waited for 30 s at 1970-01-01 00:00:01"));
+    assert_non_null(
+        strstr(logged, "for alignment group \"orders\": Source: Script -> Timestamps/Watermarks -> Sink: Slow"));
+    env = new_env();
+    fl_set(env, "flinc.watermark.held-warning", "0");
+    note_all(source(env, fast, aligned("orders"), 0));
+    fl_discard(source(env, "1 p60000", aligned("orders"), 0));
+    run_noted(env, 1);
+    assert_string_equal(logged, "");
+}
+
 /* ---- splits ---- */
 
 typedef struct {
@@ -263,6 +282,7 @@ int main(void)
         cmocka_unit_test(test_subtasks),
         cmocka_unit_test(test_nobody_waits_for_ever),
         cmocka_unit_test(test_waiting_is_not_idle),
+        cmocka_unit_test(test_waiting_is_told),
         cmocka_unit_test(test_splits),
         cmocka_unit_test(test_errors),
     };

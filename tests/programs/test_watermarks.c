@@ -12,6 +12,23 @@
 
 /* ---- splits of a poll source ---- */
 
+static bool none(const void *in, fl_context *ctx)
+{
+    (void)in, (void)ctx;
+    return false;
+}
+
+static void drop_all(const void *in, fl_collector *out, fl_context *ctx)
+{
+    (void)in, (void)out, (void)ctx;
+}
+
+static void itself(const void *in, void *key, fl_context *ctx)
+{
+    (void)ctx;
+    *(int64_t *)key = *(const int64_t *)in;
+}
+
 static const char *run_script(const char *script, fl_duration idle_after)
 {
     fl_env *env = fl_env_new(0, NULL);
@@ -108,6 +125,78 @@ static void test_splits_through_a_chain(void **state)
         run_noted(env, 1);
         assert_string_equal(noted, chained ? " 100 200 5 6 w5 7 w6 end" : " 100 200 5 6 w199 7 end");
     }
+}
+
+/* A split that holds the others back for long is named. */
+static void test_held_split(void **state)
+{
+    (void)state;
+    run_script("7:5 8:5 p400 8:6 p20000 8:10 p11000 8:20 p1000", fl_milliseconds(0));
+    assert_non_null(strstr(logged,
+        "event time has stood at 1970-01-01 00:00:00.004 for 30 s, held back by split 7 of its source; others have "
+        "come to 1970-01-01 00:00:00.009"));
+    run_script("7:5 8:5 p20000 8:10 p11000 8:20 p1000", fl_seconds(10));
+    assert_string_equal(logged, "");
+    run_script("7:5 8:5 p60000", fl_milliseconds(0)); /* nothing goes on: nobody is held back */
+    assert_string_equal(logged, "");
+}
+
+/* ---- idleness further on ---- */
+
+static fl_stream *event_source(fl_env *env, const char *script, int64_t idle_ms)
+{
+    return fl_poll_source(env, &script_source, int64_t, .arg = (void *)(uintptr_t)script,
+        .watermarks = fl_monotonous_timestamps(), .timestamp_function = own_time,
+        .idle_after = fl_milliseconds(idle_ms));
+}
+
+static void test_idle_inputs(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *first, *second;
+        const char *expected;
+    } cases[] = {
+        { "one is idle", "5 p250 20 p500", "7 p5000 30", " w4 w19 idle active end" },
+        { "both are idle", "5 p5000 20", "7 p5000 30", " w4 w6 idle active end" },
+        { "one is idle, the other ends", "5 p5000 9 p400", "7 p250 20", " w4 idle active w8 idle active end" },
+        { "one comes back with older data", "5 p250 50 p250 60 p1000", "7 p1000 20 p250 40 p250 70 p200",
+            " w4 w49 w59 idle active w69 end" },
+        { "one never had anything", "5 p250 20 p250", "p5000", " w4 w19 idle active end" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        for (int how = 0; how < 2; how++) {
+            fl_env *env = fl_env_new(0, NULL);
+            fl_stream *a = event_source(env, cases[i].first, 300), *b = event_source(env, cases[i].second, 300);
+            note_all(how == 0 ? fl_filter(fl_union(a, b), none)
+                              : fl_co_flat_map(fl_connect(a, b), drop_all, drop_all, int64_t));
+            run_noted(env, i);
+            if (strcmp(noted, cases[i].expected) != 0)
+                fail_msg("%s (%s): \"%s\"", cases[i].name, how == 0 ? "union" : "connect", noted);
+        }
+    }
+}
+
+/* The clock goes on while event time stands still: processing-time timers of an idle input fire. */
+static void set_alarm(const void *in, fl_collector *out, fl_context *ctx)
+{
+    (void)in, (void)out;
+    fl_register_processing_time_timer(ctx, fl_current_processing_time(ctx) + 500);
+}
+
+static void alarm_rings(const void *in, fl_collector *out, fl_context *ctx)
+{
+    (void)in;
+    fl_collect(out, (const int64_t *)fl_current_key(ctx));
+}
+
+static void test_idle_and_processing_time(void **state)
+{
+    (void)state;
+    fl_env *env = fl_env_new(0, NULL);
+    note_all(fl_process(fl_key_by_function(event_source(env, "5 p2000 8", 300), itself, int64_t), set_alarm, int64_t,
+        .on_timer = alarm_rings));
+    assert_string_equal(run_noted(env, 1), " w4 idle 5 active end");
 }
 
 /* ---- strategies of one's own: an object per split ---- */
@@ -334,6 +423,9 @@ int main(void)
         cmocka_unit_test(test_split_errors),
         cmocka_unit_test(test_splits_elsewhere),
         cmocka_unit_test(test_splits_through_a_chain),
+        cmocka_unit_test(test_held_split),
+        cmocka_unit_test(test_idle_inputs),
+        cmocka_unit_test(test_idle_and_processing_time),
         cmocka_unit_test(test_own_strategies),
         cmocka_unit_test(test_source_options),
         cmocka_unit_test(test_by_records),

@@ -28,8 +28,11 @@ static void test_text(void **state)
         { { .records_in = 0 },
             { .records_in = 1234567890, .records_out = 999499, .elapsed_ms = 3600000, .watermark = -86400000 },
             "60:00   1.23 G records in (6.17 G/s)   999 K out (5.00 M/s)   watermark 1969-12-31 00:00:00" },
-        { { .records_in = 0 }, { .records_in = 5, .watermark = FL_TIME_MAX },
+        { { .records_in = 0 },
+            { .records_in = 5, .watermark = FL_TIME_MAX, .held_by = "Source: a (2/4)", .held_ms = 9999 },
             "0:00   5 records in (25/s)   0 out (0/s)" },
+        { { .records_in = 0 }, { .watermark = 998500, .held_by = "Source: a (2/4)", .held_ms = 2460000 },
+            "0:00   0 records in (0/s)   0 out (0/s)   watermark 1.5 s behind   held back by Source: a (2/4) for 41 min" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char *text = fl__progress_text(&cases[i].now, &cases[i].before, 200, 1000000);

@@ -4,6 +4,7 @@
 #include <flinc.h>
 #include <flinc/testing.h>
 
+#include "base/log.h"
 #include "cluster/job.h"
 #include "os/virtual.h"
 
@@ -97,11 +98,16 @@ static void finish(gate_job *g)
     fl_env_free(g->env);
 }
 
-/* "1:w20": channel 1 (of both inputs, those of the first one first) gets watermark 20; i: idle, a: active, e: end. */
+/* "t500": the clock moves on by 500 ms. "1:w20": channel 1 (of both inputs, those of the first one first) gets watermark 20; i: idle, a: active, e: end. */
 static void feed(gate_job *g, const char *script)
 {
     for (const char *at = script; *at;) {
         char *end;
+        if (*at == 't') {
+            g->os.now_ms += strtoll(at + 1, &end, 10);
+            at = end + (*end == ' ');
+            continue;
+        }
         unsigned channel = (unsigned)strtoul(at, &end, 10);
         char what = end[1];
         fl__event event = { .kind = FL__EVENT_IDLE, .value = what == 'i' };
@@ -244,12 +250,106 @@ static void test_idleness_waits(void **state)
     finish(&g);
 }
 
+/* ---- what holds event time back ---- */
+
+static char logged[4096];
+
+static void keep_log(void *arg, const char *line, size_t length)
+{
+    (void)arg;
+    strncat(logged, line, length < sizeof logged - strlen(logged) - 1 ? length : 0);
+}
+
+static int count_logged(const char *what)
+{
+    int n = 0;
+    for (const char *at = logged; (at = strstr(at, what)) != NULL; at++)
+        n++;
+    return n;
+}
+
+static void start_logged(gate_job *g, int channels, bool two_inputs)
+{
+    logged[0] = 0;
+    fl__log_set_sink(keep_log, NULL);
+    start(g, channels, two_inputs);
+}
+
+static void finish_logged(gate_job *g)
+{
+    finish(g);
+    fl__log_set_sink(NULL, NULL);
+}
+
+static const struct {
+    const char *name;
+    bool two_inputs;
+    const char *script;
+    int warnings;
+    const char *text;                /* in the first of them */
+    int64_t held_ms, held_watermark; /* at the end; -1: nothing holds */
+} held_cases[] = {
+    { "the others go on", false, "0:w5000 1:w5000 t20000 0:w6000 t11000 0:w7000", 1,
+        "Gate -> Sink: Nowhere (1/1): event time has stood at 1970-01-01 00:00:05.000 for 31 s, held back by "
+        "Source: Silent (2/2); other inputs have come to 1970-01-01 00:00:07.000. If it may be silent",
+        31000, 5000 },
+    { "not for long enough", false, "0:w5000 1:w5000 t29000 0:w7000", 0, "", 29000, 5000 },
+    { "nobody goes on", false, "0:w5000 1:w5000 t100000", 0, "", -1, 0 },
+    { "it never spoke", false, "t1000 0:w5000 t40000 0:w6000", 1, "It has given no watermark yet", 41000, FL_TIME_MIN },
+    { "again, after twice as long", false,
+        "0:w1 1:w1 t31000 0:w2 t1000 0:w3 t30000 0:w4 t32000 0:w5 t1000 0:w6 t100000 0:w7", 2, "for 31 s", 195000, 1 },
+    { "it is idle", false, "0:w5000 1:w5000 1:i t31000 0:w7000", 0, "", -1, 0 },
+    { "it has ended", false, "0:w5000 1:e t31000 0:w7000", 0, "", -1, 0 },
+    { "it came back", false, "0:w1 1:w1 t31000 0:w2 1:w3 t29000 1:w4", 1, "Silent (2/2)", 29000, 2 },
+    { "one that comes back behind holds nothing", false, "0:w5 1:i 0:w10 1:a 1:w7 t31000 0:w12", 0, "", -1, 0 },
+    { "active again: from then on", false, "0:w5 1:w5 1:i t60000 1:a t20000 0:w6 t10000 0:w7", 1, "for 30 s", 30000,
+        5 },
+    { "the second input", true, "0:w5000 1:w6000 2:w5000 3:w3000 t60000 2:w7000 t1000 3:w3000", 1,
+        "held back by Source: Silent (2/2) (input 2)", 61000, 3000 },
+};
+
+static void test_held(void **state)
+{
+    (void)state;
+    int wrong = 0;
+    for (size_t i = 0; i < sizeof held_cases / sizeof held_cases[0]; i++) {
+        gate_job g;
+        start_logged(&g, 2, held_cases[i].two_inputs);
+        feed(&g, held_cases[i].script);
+        fl__held held = { .since = g.os.now_ms + 1, .watermark = 0 };
+        bool is_held = fl__task_held(g.task, &held);
+        int64_t ms = g.os.now_ms - held.since;
+        if (count_logged(" WARN ") != held_cases[i].warnings || !strstr(logged, held_cases[i].text) ||
+            ms != held_cases[i].held_ms || held.watermark != held_cases[i].held_watermark || is_held != (ms >= 0)) {
+            print_message("%s: %d warnings, held %lld ms at %lld\n%s", held_cases[i].name, count_logged(" WARN "),
+                (long long)ms, (long long)held.watermark, logged);
+            wrong++;
+        }
+        finish_logged(&g);
+    }
+    assert_int_equal(wrong, 0);
+}
+
+static void test_input_watermarks(void **state)
+{
+    (void)state;
+    gate_job g;
+    start(&g, 1, true);
+    feed(&g, "0:w5 1:w3");
+    assert_int_equal(atomic_load(&g.task->metrics.input_watermark[0]), 5);
+    assert_int_equal(atomic_load(&g.task->metrics.input_watermark[1]), 3);
+    assert_int_equal(atomic_load(&g.task->metrics.watermark), 3);
+    finish(&g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_valve),
         cmocka_unit_test(test_record_ends_idleness),
         cmocka_unit_test(test_idleness_waits),
+        cmocka_unit_test(test_held),
+        cmocka_unit_test(test_input_watermarks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -89,7 +89,7 @@ static void open_lanes(struct file_source *source)
             note_begun(source, UINT32_MAX);
     }
     for (uint32_t i = 0; i < source->lanes.left; i++)
-        source->lanes.heap[i]->slot = fl__split_add(&source->op, true);
+        source->lanes.heap[i]->slot = fl__split_add(&source->op, i, true);
     if (source->lanes.left)
         fl__split_choose(&source->op, source->lanes.heap[0]->slot);
 }
@@ -242,7 +242,7 @@ static void add_due(struct file_source *source)
 {
     for (size_t i = 0; i < source->monitor.count; i++) {
         if (source->monitor.files[i].is_due)
-            source->monitor.files[i].slot = fl__split_add(&source->op, true);
+            source->monitor.files[i].slot = fl__split_add(&source->op, i, true);
     }
 }
 

@@ -67,7 +67,7 @@ static struct named_split *add_split(struct poll_source *source, uint64_t name)
         source->split_capacity = capacity;
     }
     split = &source->splits[source->split_count++];
-    *split = (struct named_split){ name, fl__split_add(&source->op, false) };
+    *split = (struct named_split){ name, fl__split_add(&source->op, name, false) };
     return split;
 }
 
