@@ -9,6 +9,7 @@
  * last, and by renaming: what is there is whole. A header that newly comes to stand before another of its name is not
  * noticed. */
 #include "cli/compile.h"
+#include "cli/needs.h"
 #include "cli/toolchain.h"
 #include "flinc/base.h"
 #include "os/file.h"
@@ -322,7 +323,9 @@ fl_status fl__compile_cached(const char *source, char **object, fl_error *error)
     fl_status status = fl__toolchain_find(&tools, error);
     if (status != FL_OK)
         return status;
-    status = make_key(&tools, source, key, error);
+    status = fl__needs_add(&tools, source, error);
+    if (status == FL_OK)
+        status = make_key(&tools, source, key, error);
     if (status == FL_OK)
         status = cache_folder(&folder, error);
     if (status == FL_OK) {
@@ -358,6 +361,11 @@ fl_status fl__compile(const char *source, const char *output, bool is_shared, fl
     }
     if (status != FL_OK || (status = fl__toolchain_find(&tools, error)) != FL_OK)
         return status;
+    status = fl__needs_add(&tools, source, error);
+    if (status != FL_OK) {
+        fl__toolchain_release(&tools);
+        return status;
+    }
     char *temporary = printed("%s.%08x.tmp", output, (unsigned)fl__os_random_u64(os));
     fl__words argv = command(&tools, source, temporary, is_shared);
     status = run_compiler(&argv, source, error);
