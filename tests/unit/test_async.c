@@ -99,7 +99,7 @@ static fl_harness *start(const plan *p)
 /* Record n has the timestamp 1000 + n. */
 static void push(fl_harness *h, int64_t id)
 {
-    char text[40];
+    char text[64];
     snprintf(text, sizeof text, "a record that is not short %" PRId64, id);
     fl_harness_push(h, 1000 + id, &(Row){ id, fl_str(text) });
     memset(text, '#', sizeof text);
