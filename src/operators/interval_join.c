@@ -88,7 +88,7 @@ static fl_status open(fl__operator *op, fl_error *error)
         .states = config->states,
         .state_count = config->state_count,
         .with_timers = true,
-        .max_parallelism = (uint32_t)op->ctx.max_parallelism,
+        .max_parallelism = fl__operator_key_groups(op),
     };
     fl_status status = fl__keyed_new(&self->keyed, &options, error);
     if (status != FL_OK)
@@ -461,6 +461,19 @@ static fl_status watermark(fl__operator *op, fl_time limit)
     return status;
 }
 
+/* BATCH mode: everything of the key comes out and goes, the function's states too. */
+static fl_status end_key(fl__operator *op)
+{
+    interval_join *self = (interval_join *)op;
+    op->ctx.watermark = FL_TIME_MAX;
+    fl_status status = watermark(op, FL_TIME_MAX);
+    if (status == FL_AGAIN)
+        return status;
+    op->ctx.watermark = FL_TIME_MIN;
+    fl__keyed_clear(self->keyed, &op->ctx);
+    return status;
+}
+
 const fl__operator_class fl__interval_join_class = {
     .kind = "Interval Join",
     .size = sizeof(interval_join),
@@ -470,6 +483,8 @@ const fl__operator_class fl__interval_join_class = {
     .process = process,
     .watermark = watermark,
     .close = close,
+    .end_key = end_key,
+    .holds_rows = true,
 };
 
 /* ---- states ---- */

@@ -55,7 +55,7 @@ static fl_status open(fl__operator *op, fl_error *error)
             .states = spec->states,
             .state_count = spec->state_count,
             .with_timers = spec->on_timer != NULL,
-            .max_parallelism = op->task->is_batch ? 1 : (uint32_t)op->ctx.max_parallelism, /* BATCH: one key */
+            .max_parallelism = fl__operator_key_groups(op),
         },
         error);
     if (status != FL_OK)

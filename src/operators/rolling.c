@@ -102,7 +102,7 @@ fl_status fl__rolling_open(fl__operator *op, fl_error *error)
     self->key_in_row = row_is_entry(spec, &self->layout);
     self->value_offset = self->key_in_row ? 0 : (key->size + 7) & ~7u;
     fl__table_init(&self->table, &op->memory, key, self->value_offset + spec->out->size,
-        self->key_in_row ? key->offset : 0, op->task->is_batch ? 0 : (uint32_t)op->ctx.max_parallelism, 0);
+        self->key_in_row ? key->offset : 0, fl__operator_key_groups(op), 0);
     if (!self->layout.is_flat && !self->key_in_row)
         self->heap = fl__heap_new(&op->memory);
     const fl__rolling_config *config = spec->config;

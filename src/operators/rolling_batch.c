@@ -281,7 +281,8 @@ static void begin_later(final_operator *self)
     fl__table table = rolling->table;
     clear(self);
     fl__table_release(&rolling->table);
-    fl__table_init(&rolling->table, &rolling->op.memory, &table.key, table.entry_size, table.key_offset, 0, 0);
+    fl__table_init(&rolling->table, &rolling->op.memory, &table.key, table.entry_size, table.key_offset,
+        fl__operator_key_groups(&rolling->op), 0);
     self->is_later = true;
     self->is_full = false;
     fl__sorter_end(self->later);

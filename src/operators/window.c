@@ -457,6 +457,8 @@ static fl_status process_event_time(fl__window_operator *w, const fl__batch *bat
  * maxTimestamp. */
 static void set_timer(fl__window_operator *w)
 {
+    if (w->op.task->is_batch)
+        return; /* everything fires at the end */
     fl_time next = FL_TIME_MAX;
     if (w->pane_count) {
         int64_t number = w->panes[0]->number;
@@ -498,8 +500,9 @@ static fl_status process(fl__operator *op, unsigned input, const fl__batch *batc
 static fl_status on_watermark(fl__operator *op, fl_time watermark)
 {
     fl__window_operator *w = fl__window_of(op);
-    if (w->is_processing_time)
-        return FL_OK; /* pending windows do not fire at the end of input, as in Flink */
+    bool is_end = watermark == FL_TIME_MAX && op->task->is_batch;
+    if (w->is_processing_time && !is_end)
+        return FL_OK; /* pending windows do not fire at the end of input, as in Flink; in BATCH mode they do, as there */
     fl_assert(watermark >= w->time);
     w->time = watermark;
     return fire(w);
@@ -539,7 +542,7 @@ static fl_status open_states(fl__window_operator *w, fl_error *error)
         .key = op->spec->key[0],
         .states = op->spec->states,
         .state_count = op->spec->state_count,
-        .max_parallelism = (uint32_t)op->ctx.max_parallelism,
+        .max_parallelism = fl__operator_key_groups(op),
     };
     fl_status status = fl__keyed_new(&w->keyed, &options, error);
     if (status == FL_OK) {
@@ -625,6 +628,8 @@ const fl__operator_class fl__window_class = {
     .watermark = on_watermark,
     .timers = on_timers,
     .close = close_operator,
+    .holds_rows = true,
+    .spills_by_time = true,
 };
 
 fl_window_range fl_current_window(const fl_context *ctx)

@@ -14,7 +14,7 @@ static uint32_t new_window(fl__window_general *g)
     } else {
         number = g->window_count++;
         fl_assert(number != FL__NO_REF);
-        if (number % FL__WINDOWS_PER_CHUNK == 0) {
+        if (number / FL__WINDOWS_PER_CHUNK == g->chunk_count) {
             if (g->chunk_count == g->chunk_capacity) {
                 uint32_t capacity = g->chunk_capacity ? g->chunk_capacity * 2 : 8;
                 g->chunks =
@@ -501,6 +501,8 @@ static bool add_merging(fl__window_general *g, const char *row, uint64_t hash, c
 
 static void set_timer(fl__window_general *g)
 {
+    if (g->w.op.task->is_batch)
+        return; /* the clock's windows end with their key */
     fl_time next = fl__window_queue_next(&g->queue[FL__PROCESSING_TIME]);
     next = fl__saturating_add(next, 1); /* as in Flink a timer comes when the clock is past its time */
     if (next != g->w.op.next_timer)
@@ -577,6 +579,49 @@ static fl_status on_timers(fl__operator *op, fl_time now)
         g->time[FL__PROCESSING_TIME] = now - 1;
     fl_status status = fire(g, FL__PROCESSING_TIME);
     set_timer(g);
+    return status;
+}
+
+/* ---- BATCH mode: a key at a time ---- */
+
+/* What the key's end left: windows that never end, lists of what was evicted, states. */
+static void forget_key(fl__window_general *g)
+{
+    fl__window_operator *w = &g->w;
+    if (fl__heap_live(g->pane.heap)) {
+        fl__heap_free_all(g->pane.heap);
+        g->pane.heap = fl__heap_new(&w->op.memory);
+    }
+    if (g->keys.count)
+        fl__table_clear(&g->keys);
+    g->window_count = g->timer_count = 0;
+    g->free_window = g->free_timer = FL__NO_REF;
+    for (unsigned domain = 0; domain < 2; domain++) {
+        g->live_timers[domain] = 0;
+        g->time[domain] = FL_TIME_MIN;
+        fl__window_queue_clear(&g->queue[domain]);
+    }
+    if (w->keyed)
+        fl__keyed_clear(w->keyed, &w->op.ctx);
+    if (w->window_keyed)
+        fl__keyed_clear(w->window_keyed, &w->window_ctx);
+}
+
+/* Both kinds of time end; triggers register nothing more (Flink's BatchExecutionInternalTimeService). */
+static fl_status end_key(fl__operator *op)
+{
+    fl__window_general *g = fl__window_general_of(op);
+    g->is_quiet = true;
+    op->ctx.watermark = FL_TIME_MAX;
+    g->time[FL__EVENT_TIME] = g->time[FL__PROCESSING_TIME] = FL_TIME_MAX;
+    fl_status status = fire(g, FL__EVENT_TIME);
+    if (status == FL_OK)
+        status = fire(g, FL__PROCESSING_TIME);
+    if (status == FL_AGAIN)
+        return status;
+    op->ctx.watermark = FL_TIME_MIN;
+    g->is_quiet = false;
+    forget_key(g);
     return status;
 }
 
@@ -693,6 +738,8 @@ const fl__operator_class fl__window_general_class = {
     .watermark = on_watermark,
     .timers = on_timers,
     .close = close_operator,
+    .end_key = end_key,
+    .holds_rows = true,
 };
 
 /* Which of the two? */

@@ -67,6 +67,7 @@ struct fl__window_general {
     fl__window_pane pane; /* its heap: of all that values, lists and triggers point to */
     fl_windows windows;
     uint32_t at_hand; /* window whose trigger is being called; FL__NO_REF: none */
+    bool is_quiet;    /* BATCH: the key has ended, timers are registered no more */
     bool is_merging;  /* triggers forget windows whose timers are gone already: none is to be touched */
     uint32_t *merged; /* numbers of the windows that a record merges, latest first */
     char **merged_states;

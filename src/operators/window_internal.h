@@ -5,6 +5,7 @@
 
 #include "operators/window.h"
 #include "state/keyed.h"
+#include "stream/task.h"
 
 typedef struct fl__window_operator fl__window_operator;
 

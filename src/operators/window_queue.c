@@ -15,6 +15,16 @@ static void release_bucket(fl__window_queue *queue, struct fl__window_bucket *bu
     *bucket = (struct fl__window_bucket){ 0 };
 }
 
+void fl__window_queue_clear(fl__window_queue *queue)
+{
+    for (unsigned b = 0; b < 65; b++)
+        queue->buckets[b].count = 0;
+    queue->used[0] = queue->used[1] = 0;
+    queue->count = 0;
+    queue->first = 0;
+    queue->last = FL_TIME_MIN;
+}
+
 void fl__window_queue_release(fl__window_queue *queue)
 {
     for (unsigned b = 0; b < 65; b++)

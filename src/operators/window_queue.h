@@ -32,6 +32,8 @@ typedef struct fl__window_queue {
 } fl__window_queue;
 
 void fl__window_queue_init(fl__window_queue *queue, fl__memory *memory);
+/* As after init; memory is kept. */
+void fl__window_queue_clear(fl__window_queue *queue);
 void fl__window_queue_release(fl__window_queue *queue);
 /* A time before the last one taken counts as that one. */
 void fl__window_queue_put(fl__window_queue *queue, fl_time time, uint32_t window);

@@ -91,7 +91,7 @@ static uint32_t *find_timer(fl__window_general *g, fl__window_object *window, fl
 void fl__window_register(fl__window_general *g, uint32_t number, fl__time_domain domain, fl_time time)
 {
     fl__window_object *window = fl__window_at(g, number);
-    if (g->is_merging || *find_timer(g, window, domain, time) != FL__NO_REF)
+    if (g->is_merging || g->is_quiet || *find_timer(g, window, domain, time) != FL__NO_REF)
         return;
     uint32_t timer = g->free_timer;
     if (timer != FL__NO_REF) {

@@ -102,6 +102,8 @@ struct fl__operator_class {
     const fl__operator_class *combiner; /* aggregates ahead, in the sender's chain; NULL: nothing does */
     bool is_combiner;
     bool holds_rows;          /* takes of the memory for sorting and aggregating: fl__task.batch_memory is its share */
+    bool spills_by_time;      /* when its memory is used up its rows wait, and come by timestamp after the others, with
+                                 watermarks between them: what they end is dropped, and memory is what one moment needs */
     const char *not_in_batch; /* BATCH is refused, for this reason; NULL: it is not */
     /* A batch class with it gets its rows key by key, in order of timestamp, then of arrival; batches of process hold
      * rows of one key. Called at the end of each key: fire everything, forget it. FL_AGAIN: output blocked, call again. */

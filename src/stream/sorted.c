@@ -10,10 +10,12 @@ struct fl__sorted {
     fl__sorter *sorters[2]; /* NULL: no such input, or one without a key */
     fl__batch *batches[2];  /* rows of the current key, to be processed */
     fl__layout layouts[2];
-    bool is_merging; /* all input has come */
-    bool is_in_key;  /* a key has begun and not ended */
-    bool is_ending;  /* its end has begun */
-    uint32_t input;  /* of the rows in batches: those of one input only */
+    bool is_merging;  /* all input has come */
+    bool is_in_key;   /* a key has begun and not ended */
+    bool is_ending;   /* its end has begun */
+    bool by_time;     /* the root spills by time */
+    bool is_spilling; /* its memory is used up */
+    uint32_t input;   /* of the rows in batches: those of one input only */
     /* the current key, copied */
     const fl__key *key;
     fl__layout key_layout;
@@ -37,22 +39,29 @@ static fl__sorter *new_sorter(fl__task *task, unsigned input, int64_t bytes_max)
         .spill = task->spill,
         .memory = task->memory,
         .type = spec->in[input],
-        .key = spec->key[input],
+        .key = spec->class->spills_by_time ? NULL : spec->key[input],
         .has_timestamps = (channel->columns & FL__COLUMN_TIMESTAMP) != 0,
         .segment_size = channel->segment_size,
         .bytes_max = bytes_max,
     });
 }
 
+static bool can_spill_by_time(const fl__task *task)
+{
+    return task->operators[0]->spec->class->spills_by_time &&
+           (task->inputs[0].channels[0]->columns & FL__COLUMN_TIMESTAMP) != 0;
+}
+
 fl__sorted *fl__sorted_new(fl__task *task)
 {
     const fl__operator_spec *spec = task->operators[0]->spec;
     uint32_t count = (spec->key[0] != NULL) + (spec->key[1] != NULL);
-    if (!task->is_batch || !spec->class->end_key || count == 0)
+    if (!task->is_batch || count == 0 || !(spec->class->end_key || can_spill_by_time(task)))
         return NULL;
     fl__memory *memory = task->memory;
     fl__sorted *sorted = fl__alloc_zero(memory, sizeof *sorted);
     sorted->task = task;
+    sorted->by_time = spec->class->spills_by_time;
     sorted->key = spec->key[0] ? spec->key[0] : spec->key[1];
     fl__layout_init(&sorted->key_layout, sorted->key->type);
     sorted->key_value = fl__alloc_zero(memory, sorted->key->size);
@@ -91,12 +100,43 @@ static void fail(fl__sorted *sorted, const fl__sorter *sorter)
     fl__task_fail(sorted->task, error->status, "%s", error->text);
 }
 
+/* Timestamps as numbers without sign, in the same order. */
+static uint64_t order_of(fl_time time)
+{
+    return (uint64_t)time ^ UINT64_C(1) << 63;
+}
+static fl_time time_of(uint64_t order)
+{
+    return (fl_time)(order ^ UINT64_C(1) << 63);
+}
+
+/* The sorter orders by hash: here that is the timestamp, and the key's hash travels in the timestamp's place. */
+static void add_by_time(fl__sorter *sorter, const fl__batch *batch)
+{
+    const uint64_t *hashes = fl__batch_hashes(batch);
+    const int64_t *timestamps = fl__batch_timestamps(batch);
+    for (uint32_t i = 0; i < batch->count; i++)
+        fl__sorter_add(sorter, fl__batch_row(batch, i), order_of(timestamps[i]), (fl_time)hashes[i]);
+}
+
+/* Half of the memory is the operator's, half the sorter's. */
+static bool is_over_budget(const fl__sorted *sorted)
+{
+    return fl__memory_used(&root_of(sorted)->memory) > sorted->task->batch_memory / 2;
+}
+
 bool fl__sorted_take(fl__sorted *sorted, unsigned input, const fl__batch *batch)
 {
     fl__sorter *sorter = sorted->sorters[input];
     if (!sorter)
         return false;
-    fl__sorter_add_batch(sorter, batch);
+    if (sorted->by_time && !sorted->is_spilling && !is_over_budget(sorted))
+        return false;
+    sorted->is_spilling = true;
+    if (sorted->by_time)
+        add_by_time(sorter, batch);
+    else
+        fl__sorter_add_batch(sorter, batch);
     if (FL_UNLIKELY(fl__sorter_error(sorter)->status != FL_OK))
         fail(sorted, sorter);
     return true;
@@ -240,10 +280,44 @@ static bool has_failed(fl__sorted *sorted)
     return sorted->task->failed;
 }
 
+/* Time has come to where the next row is: what ended before is of no more use. False: the root was stopped in the
+ * middle; the task goes on with that. */
+static bool let_time_pass(fl__sorted *sorted, fl_time time)
+{
+    fl__operator *root = root_of(sorted);
+    if (time > FL_TIME_MIN && time - 1 > root->ctx.watermark)
+        fl__operator_deliver_watermark(root, time - 1);
+    return root->pending_watermark == FL_TIME_MIN;
+}
+
+static fl_status step_by_time(fl__sorted *sorted)
+{
+    fl__sorter *sorter = sorted->sorters[0];
+    const fl__sorted_row *row;
+    for (int n = 0; n < ROWS_PER_STEP && !has_failed(sorted); n++) {
+        if (!(row = fl__sorter_peek(sorter)))
+            break;
+        fl__sorted_row real = { (uint64_t)row->timestamp, time_of(row->hash), row->row };
+        if (append(sorted, 0, &real) != FL_OK)
+            return FL_AGAIN;
+        fl__sorter_next(sorter);
+    }
+    if (has_failed(sorted))
+        return FL_ERROR_USER;
+    if (flush(sorted) == FL_AGAIN)
+        return FL_AGAIN;
+    row = fl__sorter_peek(sorter);
+    if (!row)
+        return has_failed(sorted) ? FL_ERROR_USER : FL_DONE;
+    return let_time_pass(sorted, time_of(row->hash)) ? FL_OK : FL_AGAIN;
+}
+
 fl_status fl__sorted_step(fl__sorted *sorted)
 {
     if (!sorted->is_merging)
         start_merging(sorted);
+    if (sorted->by_time)
+        return step_by_time(sorted);
     for (int n = 0; n < ROWS_PER_STEP && !has_failed(sorted); n++) {
         if (sorted->is_ending && end_key(sorted) != FL_OK)
             return FL_AGAIN;

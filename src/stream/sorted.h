@@ -1,7 +1,11 @@
 /* BATCH mode's task with a keyed root that wants its input key by key (fl__operator_class.end_key): batches go to a
  * sorter per input; when all input has ended the rows come back by (key, timestamp, input, arrival) and are handed to
  * the root in batches of one key each, with end_key after the last of a key (Flink's SortingDataInput and
- * MultiInputSortingDataInput). */
+ * MultiInputSortingDataInput).
+ *
+ * Or with a root that spills by time (fl__operator_class.spills_by_time): batches go to the root until its memory is
+ * used up, those after to a sorter; in the end these come by timestamp, with a watermark for the root after each batch,
+ * so that it holds at no time more than then plus what one moment needs. Nothing of these watermarks goes further. */
 #ifndef FL_STREAM_SORTED_H
 #define FL_STREAM_SORTED_H
 

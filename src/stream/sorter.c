@@ -58,6 +58,8 @@ static inline int compare(const fl__sorter *s, const entry *a, const entry *b)
 {
     if (a->hash != b->hash)
         return a->hash < b->hash ? -1 : 1;
+    if (!s->options.key)
+        return 0;
     int order = compare_keys(s, a->row, b->row);
     if (order)
         return order;
@@ -140,7 +142,7 @@ fl__sorter *fl__sorter_new(const fl__sorter_options *options)
     s->options = *options;
     s->error = FL_ERROR_INIT;
     fl__layout_init(&s->layout, options->type);
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 2 && options->key; i++)
         s->key_scratch[i] = fl__alloc_zero(options->memory, options->key->size);
     fl__spill_file_init(&s->file, options->spill);
     return s;
@@ -162,7 +164,7 @@ void fl__sorter_free(fl__sorter *s)
         return;
     fl__memory *memory = s->options.memory;
     release_memory(s);
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 2 && s->options.key; i++)
         fl__free(memory, s->key_scratch[i], s->options.key->size);
     for (uint32_t i = 0; i < s->source_count; i++)
         fl__batch_free(s->sources[i].batch);

@@ -22,7 +22,7 @@ typedef struct fl__sorter_options {
     fl__spill *spill;
     fl__memory *memory; /* account */
     const fl_type *type;
-    const fl__key *key;
+    const fl__key *key;  /* NULL: the hashes alone decide, then arrival */
     bool has_timestamps; /* of the rows that are added */
     uint32_t segment_size;
     int64_t bytes_max; /* of rows and entries in memory; at least a segment is used */

@@ -100,6 +100,11 @@ struct fl__task {
     void *job; /* who runs it */
 };
 
+/* How many key groups an operator's state is to be laid out for: in BATCH mode nobody asks for them. */
+static inline uint32_t fl__operator_key_groups(const fl__operator *op)
+{
+    return op->task->is_batch ? 1 : (uint32_t)op->ctx.max_parallelism;
+}
 /* Opens all operators (children first, then the users' open functions). On failure task->error is set. */
 fl_status fl__task_open(fl__task *task) FL_MUST_USE;
 fl__step fl__task_step(fl__task *task);

@@ -6,6 +6,7 @@
 #include <flinc.h>
 #include <flinc/testing.h>
 
+#include "api/api.h"
 #include "data/key.h"
 
 #include <setjmp.h>
@@ -40,10 +41,13 @@ typedef enum stateful {
     CO_PROCESS,
     BROADCAST,
     WINDOW,
+    SESSION,
+    COUNT_WINDOW,
+    JOIN,
     STATEFUL
 } stateful;
 static const char *const names[] = { "sum", "min", "max", "min_by", "max_by", "reduce", "fold", "process", "co_process",
-    "broadcast", "window" };
+    "broadcast", "window", "session", "count_window", "join" };
 
 typedef struct program {
     uint64_t seed;
@@ -83,7 +87,7 @@ static void draw_program(program *p, uint64_t seed)
         p->times[i] = p->rows[i].at;
     }
     p->what = (stateful)draw(STATEFUL);
-    p->has_times = draw(2) || p->what == WINDOW;
+    p->has_times = draw(2) || p->what >= WINDOW;
     p->by_name = draw(2);
     p->is_mapped = draw(2);
     p->is_filtered = draw(2);
@@ -222,6 +226,24 @@ static void see_window(const void *in, fl_collector *out, fl_context *ctx)
     fl_collect(out, &r);
 }
 
+/* Which rows are in it depends on the order. */
+static void see_count(const void *in, fl_collector *out, fl_context *ctx)
+{
+    (void)ctx;
+    const fl_elements *elements = in;
+    const Item *item = (const Item *)(const void *)elements->rows;
+    fl_collect(out, &(Result){ 5, item->key, 0, (int64_t)elements->count, item->name });
+}
+
+static void see_pair(const void *in, fl_collector *out, fl_context *ctx)
+{
+    (void)ctx;
+    const fl_pair *pair = in;
+    const Item *left = pair->left, *right = pair->right;
+    int64_t right_id = right ? right->id : -1;
+    fl_collect(out, &(Result){ left->id, left->key, left->value, right_id, left->name });
+}
+
 /* ---- building ---- */
 
 static fl_stream *source(fl_env *env, const program *p)
@@ -256,6 +278,13 @@ static fl_stream *add_stateful(fl_env *env, const program *p, fl_stream *in)
     case BROADCAST:
         return fl_co_flat_map(fl_connect(fl_rebalance(fl_map(in, to_result, Result)), fl_broadcast(source(env, p))),
             pass_result, ignore, Result);
+    case SESSION: return fl_window_apply(fl_window(k, fl_session_event_time(fl_milliseconds(20))), see_window, Result);
+    case COUNT_WINDOW: return fl_window_apply(fl_count_window(k, 3), see_count, Result);
+    case JOIN: {
+        fl_stream *right = fl_watermarks(source(env, p), fl_bounded_out_of_orderness(fl_hours(1)), .timestamp = "at");
+        return fl_interval_join(k, keyed(p, right), fl_milliseconds(-20), fl_milliseconds(10), see_pair, Result,
+            .kind = p->is_sliding ? FL_JOIN_LEFT : FL_JOIN_INNER);
+    }
     default:
         return fl_window_apply(
             fl_window(k, p->is_sliding ? fl_sliding_event_time(fl_milliseconds(200), fl_milliseconds(60))
@@ -275,7 +304,7 @@ static fl_test_rows *build(fl_env *env, const program *p)
         s = fl_map(s, twice, Item);
     if (p->is_filtered)
         s = fl_filter(s, is_kept);
-    if (p->what == WINDOW)
+    if (p->what >= WINDOW)
         s = fl_watermarks(s, fl_bounded_out_of_orderness(fl_hours(1)), .timestamp = "at");
     s = add_stateful(env, p, s);
     if (p->tail && p->what >= PROCESS)
@@ -341,6 +370,7 @@ static void check_seed(uint64_t seed)
     configure(batch, &p);
     fl_test_rows *got = build(batch, &p);
     execute(batch, &p, "BATCH");
+    assert_true(batch->graph.is_batch);
     size_t count;
     const Result *rows = fl_test_get(expected, &count);
     Result *copy = malloc((count + 1) * sizeof *copy);

@@ -457,6 +457,23 @@ static void test_broadcast_side_first(void **state)
     }
 }
 
+/* Windows by the clock fire at the end, whatever it says; nothing that they hold is lost. */
+static void test_windows_of_the_clock(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof variants / sizeof variants[0]; i++) {
+        for (int general = 0; general < 2; general++) {
+            fl_env *env = env_of(&variants[i]);
+            fl_stream *in = fl_key_by(fl_test_source(env, Word, words, 6), "word");
+            fl_window_assigner hour =
+                general ? fl_session_processing_time(fl_hours(1)) : fl_tumbling_processing_time(fl_hours(10000));
+            fl_test_rows *rows = fl_test_sink(fl_sum(fl_window(in, hour), "count"), Word);
+            assert_rows(env, rows, sums);
+            fl_env_free(env);
+        }
+    }
+}
+
 /* Functions to whom the order matters see a key's rows in order of time. */
 static void append(void *value, const void *in, fl_context *ctx)
 {
@@ -642,6 +659,7 @@ int main(void)
         cmocka_unit_test(test_process_key_by_key),
         cmocka_unit_test(test_two_inputs),
         cmocka_unit_test(test_broadcast_side_first),
+        cmocka_unit_test(test_windows_of_the_clock),
         cmocka_unit_test(test_order_of_time),
         cmocka_unit_test(test_plan),
         cmocka_unit_test(test_stages_follow_each_other),
