@@ -56,6 +56,42 @@ fl_stream *fl__interval_join(fl_stream *left, fl_stream *right, fl_duration lowe
     fl__interval_join((left), (right), (lower), (upper), (f), FL_TYPE(Out),                                            \
         &(const fl_interval_join_options){ .where = FL_HERE, ##__VA_ARGS__ })
 
+/* ---- windows over both ---- */
+
+/* What a co-group function gets as in: all records of one key and window, each side in the order of arrival. Either may
+ * be empty, not both. fl_each(const Order *, order, &groups->left) { … } */
+typedef struct fl_groups {
+    fl_elements left, right;
+} fl_groups;
+
+typedef struct fl_window_join_options {
+    FL__COMMON_OPTIONS                /* .states: the key's, whatever the window */
+        fl_duration allowed_lateness; /* as in fl_window */
+    fl_trigger trigger;
+    fl_evictor evictor;
+    const void *window_states[8]; /* as in fl_window_apply */
+    fl_lifecycle_fn clear;
+} fl_window_join_options;
+fl_stream *fl__window_join(fl_stream *left, fl_stream *right, fl_window_assigner assigner, fl_function f,
+    const fl_type *out, const fl_window_join_options *options);
+fl_stream *fl__co_group(fl_stream *left, fl_stream *right, fl_window_assigner assigner, fl_function f,
+    const fl_type *out, const fl_window_join_options *options);
+/* Joins the records of each key and window: when a window fires, f gets each pair of a left and a right record of it (in:
+ * const fl_pair *). Both streams are keyed by the same type. Any assigner, trigger and evictor of fl_window, with its
+ * rules for what is late (late records are dropped and counted) and for the results' timestamps. A session, a count or an
+ * evictor counts the records of both sides, as in Flink. */
+#define fl_window_join(left, right, assigner, f, Out, ...)                                                             \
+    fl__window_join((left), (right), (assigner), (f), FL_TYPE(Out),                                                    \
+        &(const fl_window_join_options){ .where = FL_HERE, ##__VA_ARGS__ })
+/* The same with both sides at once (in: const fl_groups *): outer joins, or whatever both together give. */
+#define fl_co_group(left, right, assigner, f, Out, ...)                                                                \
+    fl__co_group((left), (right), (assigner), (f), FL_TYPE(Out),                                                       \
+        &(const fl_window_join_options){ .where = FL_HERE, ##__VA_ARGS__ })
+
+/* For functions of assigners, triggers and evictors of such windows, whose records may be of either side: which one it is
+ * and where; the other is NULL. record: what the function is given, or an element of what it is given. */
+fl_pair fl_tagged_pair(const void *record);
+
 #ifdef __cplusplus
 }
 #endif

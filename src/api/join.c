@@ -2,7 +2,10 @@
 #include "flinc/join.h"
 
 #include "api/api.h"
+#include "base/error.h"
 #include "operators/interval_join.h"
+#include "operators/tag.h"
+#include "operators/window.h"
 
 #include <inttypes.h>
 
@@ -105,4 +108,99 @@ fl_stream *fl__interval_join(fl_stream *left, fl_stream *right, fl_duration lowe
                                                                    .function = f,
                                                                    .config = config,
                                                                });
+}
+
+/* ---- windows over both: a stream of tagged rows, and a window function that tells them apart ---- */
+
+/* The rows of one side, tagged where they come from: chained to what makes them. */
+static fl_stream *tag(fl_stream *in, const fl__tagged *tagged, unsigned side, fl_where where)
+{
+    fl_stream *plain = fl__stream_copy(in);
+    plain->kind = FL__STREAM_PLAIN;
+    plain->key = NULL;
+    plain->is_partitioned = false;
+    plain->partitioning = FL_FORWARD;
+    fl__tag_config *config = fl__env_alloc(in->env, sizeof *config);
+    *config = (fl__tag_config){ .tagged = tagged, .side = side };
+    fl_options options = { .where = where };
+    if (!in->part_count)
+        options.parallelism = in->node->parallelism;
+    return fl__add_operator(plain, &(fl__new_operator){
+                                       .class = &fl__tag_class,
+                                       .out = tagged->type,
+                                       .options = &options,
+                                       .default_name = side ? "Tag right" : "Tag left",
+                                       .config = config,
+                                   });
+}
+
+/* Both streams as one, keyed as they were. */
+static fl_stream *tagged_union(fl_stream *left, fl_stream *right, fl__tagged *tagged, fl_where where)
+{
+    fl_env *env = left->env;
+    fl__tagged_init(tagged, &env->arena, left->type, right->type);
+    tagged->keys[0] = left->key;
+    tagged->keys[1] = right->key;
+    fl_stream *sides[] = { tag(left, tagged, 0, where), tag(right, tagged, 1, where) };
+    fl_stream *both = fl__union(where, sides, 2);
+    if (fl__stream_failed(both))
+        return both;
+    fl__key *key = fl__env_alloc(env, sizeof *key);
+    fl_error error = FL_ERROR_INIT;
+    fl_status status = fl__key_init_selector(key, left->key->type, fl__tagged_key, tagged, &error);
+    fl_assert(status == FL_OK); /* it is the key of both streams */
+    both->kind = FL__STREAM_KEYED;
+    both->partitioning = FL_HASH;
+    both->is_partitioned = true;
+    both->key = key;
+    return both;
+}
+
+static fl_stream *join_windows(fl_stream *left, fl_stream *right, fl_window_assigner assigner, fl_function f,
+    const fl_type *out, const fl_window_join_options *options, const char *call, fl_function wrapper)
+{
+    fl_where where = options->where;
+    fl_stream *failed = inputs_error(left, right, call, where);
+    if (failed)
+        return failed;
+    fl_env *env = left->env;
+    if (!f)
+        return fl__stream_error(env, where, "%s: the function is NULL", call);
+    if (!assigner.is_processing_time && assigner.kind != FL_WINDOW_GLOBAL) {
+        bool left_timed = fl__stream_has_timestamps(left);
+        if (!left_timed || !fl__stream_has_timestamps(right))
+            return fl__stream_error(env, where,
+                "%s: the %s stream has no timestamps, and the windows are of event time: put fl_watermarks(stream, …, "
+                ".timestamp = \"field\") before fl_key_by, or take windows of processing time",
+                call, left_timed ? "right" : "left");
+    }
+    fl__tagged *tagged = fl__env_alloc(env, sizeof *tagged);
+    fl__joined *joined = fl__env_alloc(env, sizeof *joined);
+    *joined = (fl__joined){ .tagged = tagged, .function = f };
+    fl_window_options window = {
+        .where = where,
+        .allowed_lateness = options->allowed_lateness,
+        .trigger = options->trigger,
+        .evictor = options->evictor,
+    };
+    fl_window_function_options function = { .clear = options->clear };
+    memcpy(&function, options, sizeof(fl_options));
+    memcpy(function.window_states, options->window_states, sizeof function.window_states);
+    fl_stream *both = tagged_union(left, right, tagged, where);
+    fl_stream *s = fl__window_apply(fl__window(both, assigner, &window), wrapper, out, &function);
+    if (!fl__stream_failed(s))
+        ((fl__window_config *)s->node->spec.config)->joined = joined;
+    return s;
+}
+
+fl_stream *fl__window_join(fl_stream *left, fl_stream *right, fl_window_assigner assigner, fl_function f,
+    const fl_type *out, const fl_window_join_options *options)
+{
+    return join_windows(left, right, assigner, f, out, options, "fl_window_join", fl__joined_pairs);
+}
+
+fl_stream *fl__co_group(fl_stream *left, fl_stream *right, fl_window_assigner assigner, fl_function f,
+    const fl_type *out, const fl_window_join_options *options)
+{
+    return join_windows(left, right, assigner, f, out, options, "fl_co_group", fl__joined_groups);
 }

@@ -42,9 +42,10 @@ typedef struct fl__window_config {
     } rolling;
     fl_state *const *window_states; /* of the window function, by key and window; window_state_count of them */
     size_t window_state_count;
-    fl_lifecycle_fn clear; /* called when a window's time is over; NULL: nothing */
-    bool never_combine;    /* sliding windows keep a table each: for tests that compare both ways */
-    bool never_aligned;    /* everything takes the general path: likewise */
+    fl_lifecycle_fn clear;           /* called when a window's time is over; NULL: nothing */
+    const struct fl__joined *joined; /* windows over two streams (tag.h): what spec.function does with both */
+    bool never_combine;              /* sliding windows keep a table each: for tests that compare both ways */
+    bool never_aligned;              /* everything takes the general path: likewise */
 } fl__window_config;
 
 /* Aligned windows with their default trigger: time cut into panes (window.c). All others: a value per key and window

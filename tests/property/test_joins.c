@@ -1,7 +1,9 @@
-/* Interval joins against a naive reference: random streams of two sides with duplicates, disorder and rows behind the
+/* Joins against naive references. Interval joins: random streams of two sides with duplicates, disorder and rows behind the
  * watermark, random bounds (negative, exclusive, at the ends of 64-bit time), inner and outer. The reference keeps all
  * rows in one array, reckons in 128 bits and follows Flink's IntervalJoinOperator step by step; outer rows, which are
  * flinc's own, come when no row that is not late could match.
+ *
+ * Window joins and co-groups: the rows of each window of each key, found by looking at all.
  *
  * A failure prints its seed; SEED=n runs that one alone, SEEDS=n that many. */
 #include <setjmp.h>
@@ -417,23 +419,192 @@ static void run(uint64_t seed)
     free(r.expected);
 }
 
+/* ---- window joins: in time only, what comes out in all ---- */
+
+typedef struct {
+    uint64_t seed, random;
+    enum { TUMBLING, SLIDING, SESSION, KINDS } kind;
+    int64_t size, slide, disorder;
+    int keys, steps;
+    bool is_co_group;
+} WindowPlan;
+
+static void window_pair(const void *in, fl_collector *out, fl_context *ctx)
+{
+    const fl_pair *pair = in;
+    const Row *left = pair->left;
+    const Small *right = pair->right;
+    char buffer[64];
+    assert_true(fl_string_equal(left->text, text_of(left->id, buffer)));
+    fl_collect(out, &(Result){ .key = *(const int64_t *)fl_current_key(ctx), .left = left->id, .right = right->id });
+}
+
+/* The same pairs, and one row for each side that is alone. */
+static void window_group(const void *in, fl_collector *out, fl_context *ctx)
+{
+    const fl_groups *groups = in;
+    int64_t key = *(const int64_t *)fl_current_key(ctx);
+    fl_each(const Row *, left, &groups->left)
+    {
+        fl_each(const Small *, right, &groups->right)
+        {
+            fl_pair pair = { .left = left, .right = right };
+            window_pair(&pair, out, ctx);
+        }
+        if (groups->right.count == 0)
+            fl_collect(out, &(Result){ .key = key, .left = left->id, .right = -1 });
+    }
+    fl_each(const Small *, right, &groups->right)
+    {
+        if (groups->left.count == 0)
+            fl_collect(out, &(Result){ .key = key, .left = -1, .right = right->id });
+    }
+}
+
+static fl_stream *build_windows(fl_stream *first, fl_stream *second, void *arg)
+{
+    const WindowPlan *p = arg;
+    fl_duration size = fl_milliseconds(p->size);
+    fl_window_assigner assigner = p->kind == TUMBLING  ? fl_tumbling_event_time(size)
+                                  : p->kind == SLIDING ? fl_sliding_event_time(size, fl_milliseconds(p->slide))
+                                                       : fl_session_event_time(size);
+    fl_stream *left = fl_key_by(first, "key"), *right = fl_key_by_function(second, small_key, int64_t);
+    return p->is_co_group ? fl_co_group(left, right, assigner, window_group, Result)
+                          : fl_window_join(left, right, assigner, window_pair, Result);
+}
+
+static void expect_group(const WindowPlan *p, Reference *r, Kept *const *rows, size_t count, fl_time time)
+{
+    size_t sides[2] = { 0 };
+    for (size_t i = 0; i < count; i++)
+        sides[rows[i]->is_left]++;
+    for (size_t i = 0; i < count; i++) {
+        for (size_t k = 0; k < count; k++) {
+            if (rows[i]->is_left && !rows[k]->is_left)
+                r->expected[r->expected_count++] = (Expected){ .time = time,
+                    .row = { .key = rows[i]->key, .left = rows[i]->id, .right = rows[k]->id } };
+        }
+        if (p->is_co_group && sides[!rows[i]->is_left] == 0)
+            r->expected[r->expected_count++] = (Expected){ .time = time,
+                .row = { .key = rows[i]->key,
+                    .left = rows[i]->is_left ? rows[i]->id : -1,
+                    .right = rows[i]->is_left ? -1 : rows[i]->id } };
+    }
+}
+
+/* All windows of one key. */
+static void expect_windows(const WindowPlan *p, Reference *r, Kept **rows, size_t count)
+{
+    qsort(rows, count, sizeof *rows, by_time);
+    if (p->kind == SESSION) {
+        for (size_t from = 0, to; from < count; from = to) {
+            for (to = from + 1; to < count && rows[to]->time <= rows[to - 1]->time + p->size;)
+                to++;
+            expect_group(p, r, rows + from, to - from, rows[to - 1]->time + p->size - 1);
+        }
+        return;
+    }
+    int64_t slide = p->kind == TUMBLING ? p->size : p->slide;
+    for (int64_t start = -1000 * slide; start < 2000 * slide; start += slide) {
+        size_t from = 0, to;
+        while (from < count && rows[from]->time < start)
+            from++;
+        for (to = from; to < count && rows[to]->time < start + p->size;)
+            to++;
+        expect_group(p, r, rows + from, to - from, start + p->size - 1);
+    }
+}
+
+static void run_windows(uint64_t seed)
+{
+    Plan random = { .random = seed };
+    WindowPlan p = { .seed = seed, .kind = (int)draw(&random, KINDS), .size = 2 + (int64_t)draw(&random, 30) };
+    p.slide = 1 + (int64_t)draw(&random, 12);
+    p.disorder = 1 + (int64_t)draw(&random, 20);
+    p.keys = 1 + (int)draw(&random, 5);
+    p.steps = 10 + (int)draw(&random, 120);
+    p.is_co_group = draw(&random, 2);
+    snprintf(at_hand, sizeof at_hand, "seed %" PRIu64 ": windows of kind %d, size %" PRId64 ", slide %" PRId64, seed,
+        (int)p.kind, p.size, p.slide);
+    Reference r = { 0 };
+    r.kept = calloc(200, sizeof *r.kept);
+    r.expected = calloc(200000, sizeof *r.expected);
+    fl_harness *h = fl_harness_new(Row, build_windows, .second = FL_TYPE(Small), .arg = &p);
+    int64_t now = -100;
+    for (int i = 0; i < p.steps; i++, now += (int64_t)draw(&random, 6)) {
+        Kept row = { (int64_t)draw(&random, (uint64_t)p.keys), i, now - (int64_t)draw(&random, (uint64_t)p.disorder),
+            draw(&random, 2), false, false };
+        char buffer[64];
+        if (row.is_left)
+            fl_harness_push(h, row.time, &(Row){ row.key, row.id, text_of(row.id, buffer) });
+        else
+            fl_harness_push_second(h, row.time, &(Small){ (int32_t)row.id, (int32_t)row.key });
+        r.kept[r.kept_count++] = row;
+        if (draw(&random, 5) == 0) {
+            fl_harness_watermark(h, now - p.disorder - 1);
+            fl_harness_watermark_second(h, now - p.disorder - 1);
+        }
+    }
+    fl_harness_end(h);
+    for (int key = 0; key < p.keys; key++) {
+        Kept *rows[200];
+        size_t count = 0;
+        for (size_t i = 0; i < r.kept_count; i++)
+            if (r.kept[i].key == key)
+                rows[count++] = &r.kept[i];
+        expect_windows(&p, &r, rows, count);
+    }
+    Expected *actual = calloc(200000, sizeof *actual);
+    size_t count = 0;
+    fl_harness_event event;
+    while (fl_harness_next(h, &event)) {
+        if (event.kind == FL_HARNESS_RECORD)
+            actual[count++] = (Expected){ .row = *(const Result *)event.row, .time = event.timestamp };
+    }
+    assert_string_equal(fl_harness_error(h), "");
+    assert_int_equal(count, r.expected_count);
+    qsort(actual, count, sizeof *actual, compare_expected);
+    qsort(r.expected, count, sizeof *actual, compare_expected);
+    for (size_t i = 0; i < count; i++) {
+        assert_memory_equal(&actual[i].row, &r.expected[i].row, offsetof(Result, calls));
+        assert_int_equal(actual[i].time, r.expected[i].time);
+    }
+    fl_harness_free(h);
+    free(actual);
+    free(r.kept);
+    free(r.expected);
+}
+
+static void each_seed(void (*one)(uint64_t seed), uint64_t seeds)
+{
+    const char *only = getenv("SEED"), *many = getenv("SEEDS");
+    if (only) {
+        one(strtoull(only, NULL, 10));
+        return;
+    }
+    if (many)
+        seeds = strtoull(many, NULL, 10);
+    for (uint64_t seed = 1; seed <= seeds; seed++)
+        one(seed);
+}
+
 static void test_interval_joins(void **state)
 {
     (void)state;
-    const char *one = getenv("SEED"), *many = getenv("SEEDS");
-    if (one) {
-        run(strtoull(one, NULL, 10));
-        return;
-    }
-    uint64_t seeds = many ? strtoull(many, NULL, 10) : 1500;
-    for (uint64_t seed = 1; seed <= seeds; seed++)
-        run(seed);
+    each_seed(run, 1500);
+}
+
+static void test_window_joins(void **state)
+{
+    (void)state;
+    each_seed(run_windows, 500);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(test_interval_joins, print_last),
+        cmocka_unit_test_teardown(test_window_joins, print_last),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -363,6 +363,193 @@ static void test_a_whole_job(void **state)
     }
 }
 
+/* ---- windows over both ---- */
+
+typedef struct {
+    fl_window_assigner assigner;
+    fl_window_join_options options;
+    bool is_co_group;
+} WindowPlan;
+
+/* A co-group's result: sums of the ids of each side, 100 for each record besides. */
+static void group(const void *in, fl_collector *out, fl_context *ctx)
+{
+    const fl_groups *groups = in;
+    Both both = { 0 };
+    assert_true(groups->left.count + groups->right.count > 0);
+    fl_each(const Left *, l, &groups->left)
+    {
+        assert_true(fl_string_equal(*(const fl_string *)fl_current_key(ctx), l->key));
+        both.left += 100 + l->id;
+    }
+    fl_each(const Right *, r, &groups->right)
+    {
+        assert_true(fl_string_equal(*(const fl_string *)fl_current_key(ctx), r->key));
+        both.right += 100 + r->id;
+    }
+    fl_collect(out, &both);
+}
+
+static void pair_up(const void *in, fl_collector *out, fl_context *ctx)
+{
+    (void)ctx;
+    const fl_pair *pair = in;
+    const Left *l = pair->left;
+    const Right *r = pair->right;
+    assert_true(fl_string_equal(l->key, r->key));
+    assert_int_equal(pair->left_timestamp, FL_NO_TIMESTAMP);
+    fl_collect(out, &(Both){ l->id, r->id });
+}
+
+static fl_stream *build_windows(fl_stream *first, fl_stream *second, void *arg)
+{
+    WindowPlan *p = arg;
+    p->options.where = FL_HERE;
+    fl_stream *l = fl_key_by(first, "key"), *r = fl_key_by(second, "key");
+    return p->is_co_group ? fl__co_group(l, r, p->assigner, group, FL_TYPE(Both), &p->options)
+                          : fl__window_join(l, r, p->assigner, pair_up, FL_TYPE(Both), &p->options);
+}
+
+static void begin_windows(WindowPlan *p)
+{
+    harness = fl_harness_new(Left, build_windows, .second = FL_TYPE(Right), .arg = p);
+}
+
+static const char long_key[] = "a key that is longer than a string keeps inline";
+
+static void test_window_join_gives_each_pair_of_a_window(void **state)
+{
+    (void)state;
+    WindowPlan p = { .assigner = fl_tumbling_event_time(fl_milliseconds(10)) };
+    begin_windows(&p);
+    left(long_key, 1, 10);
+    right(long_key, 1, 19);
+    left(long_key, 2, 15);
+    right(long_key, 2, 12);
+    left("b", 3, 11); /* alone */
+    right(long_key, 3, 20);
+    watermark(18);
+    expect("");
+    watermark(19);
+    expect("1/1@19 1/2@19 2/1@19 2/2@19 ");
+    left(long_key, 4, 19); /* late: dropped */
+    left(long_key, 5, 29);
+    fl_harness_end(harness);
+    expect("5/3@29 ");
+    fl_harness_free(harness);
+}
+
+static void test_window_join_with_lateness_and_sliding_windows(void **state)
+{
+    (void)state;
+    WindowPlan p = { .assigner = fl_tumbling_event_time(fl_milliseconds(10)),
+        .options = { .allowed_lateness = fl_milliseconds(5) } };
+    begin_windows(&p);
+    left("a", 1, 10);
+    watermark(20);
+    right("a", 1, 11);
+    expect("1/1@19 ");
+    watermark(24);
+    right("a", 2, 11);
+    expect("");
+    fl_harness_free(harness);
+    p = (WindowPlan){ .assigner = fl_sliding_event_time(fl_milliseconds(10), fl_milliseconds(5)) };
+    begin_windows(&p);
+    left("a", 1, 10);
+    right("a", 1, 12);
+    right("a", 2, 9);
+    fl_harness_end(harness);
+    expect("1/1@14 1/2@14 1/1@19 ");
+    fl_harness_free(harness);
+}
+
+static void test_co_group_sees_both_sides_of_sessions(void **state)
+{
+    (void)state;
+    WindowPlan p = { .assigner = fl_session_event_time(fl_milliseconds(5)), .is_co_group = true };
+    begin_windows(&p);
+    left("a", 1, 10);
+    right("a", 2, 14); /* the session goes on with either side */
+    left("a", 3, 18);
+    right("b", 4, 15);
+    left("c", 5, 30);
+    fl_harness_end(harness);
+    expect("0/104@19 204/102@22 105/0@34 ");
+    fl_harness_free(harness);
+}
+
+static void test_co_group_with_trigger_and_evictor(void **state)
+{
+    (void)state;
+    WindowPlan p = { .assigner = fl_global_windows(),
+        .options = { .trigger = fl_count_trigger(3), .evictor = fl_count_evictor(4) },
+        .is_co_group = true };
+    begin_windows(&p);
+    left("a", 1, 10);
+    right("a", 2, 10);
+    left("a", 3, 10);
+    expect("204/102@9223372036854775807 ");
+    right("a", 4, 10);
+    right("a", 5, 10);
+    right("a", 6, 10); /* of six records the last four */
+    expect("103/315@9223372036854775807 ");
+    fl_harness_free(harness);
+}
+
+/* The gap is asked for by records of either side. */
+static fl_duration gap_of(const void *in, fl_context *ctx)
+{
+    fl_pair pair = fl_tagged_pair(in);
+    assert_int_equal(*(const int *)fl_arg(ctx), 42);
+    assert_true(!pair.left != !pair.right);
+    return fl_milliseconds(pair.left ? ((const Left *)pair.left)->id : ((const Right *)pair.right)->id);
+}
+
+static void test_functions_of_assigners_see_which_side_it_is(void **state)
+{
+    (void)state;
+    int arg = 42;
+    WindowPlan p = { .assigner = fl_session_event_time_dynamic(gap_of), .options.arg = &arg, .is_co_group = true };
+    begin_windows(&p);
+    left("a", 7, 10);
+    right("a", 3, 16);
+    left("a", 1, 20);
+    fl_harness_end(harness);
+    expect("107/103@18 101/0@20 ");
+    fl_harness_free(harness);
+}
+
+static void test_a_window_join_of_parallel_streams(void **state)
+{
+    (void)state;
+    for (int batch = 0; batch < 2; batch++) {
+        for (int p = 1; p <= 3; p++) {
+            fl_env *env = fl_env_new(0, NULL);
+            if (batch)
+                fl_set(env, "execution.runtime-mode", "BATCH");
+            fl_watermark_strategy strategy = fl_monotonous_timestamps();
+            fl_stream *l = fl_watermarks(fl_generate(env, make_left, Left, .count = ROWS, .parallelism = p), strategy,
+                .timestamp_function = time_of_left, .parallelism = p);
+            fl_stream *r = fl_watermarks(
+                fl_generate(env, make_right, Right, .count = ROWS), strategy, .timestamp_function = time_of_right);
+            fl_stream *windows = fl_window_join(fl_key_by(l, "key"), fl_key_by(fl_union(r, r), "key"),
+                fl_tumbling_event_time(fl_milliseconds(2)), pair_up, Both, .parallelism = p);
+            fl_stream *intervals = fl_interval_join(fl_key_by(l, "key"), fl_key_by(r, "key"), fl_milliseconds(0),
+                fl_milliseconds(1), join, Both, .kind = FL_JOIN_FULL, .parallelism = p);
+            fl_test_rows *of_windows = fl_test_sink(windows, Both, .parallelism = 1);
+            fl_test_rows *of_intervals = fl_test_sink(intervals, Both, .parallelism = 1);
+            if (fl_execute(env, "test") != FL_OK)
+                fail_msg("%s", fl_env_error(env));
+            size_t n;
+            fl_test_get(of_windows, &n);
+            assert_int_equal(n, 2 * ROWS * 20); /* a window has 20 rows of a key on each side, the right ones twice */
+            fl_test_get(of_intervals, &n);
+            assert_int_equal(n, ROWS * 10 + (ROWS - 100) * 10);
+            fl_env_free(env);
+        }
+    }
+}
+
 /* ---- misuse ---- */
 
 static void expect_error(fl_env *env, const char *part)
@@ -376,7 +563,7 @@ static void expect_error(fl_env *env, const char *part)
 static void test_misuse_says_what_and_where(void **state)
 {
     (void)state;
-    for (int i = 0; i < 9; i++) {
+    for (int i = 0; i < 14; i++) {
         fl_env *env = fl_env_new(0, NULL);
         fl_watermark_strategy strategy = fl_monotonous_timestamps();
         fl_stream *plain = fl_from_elements(env, Left, (Left){ .id = 1 });
@@ -418,6 +605,26 @@ static void test_misuse_says_what_and_where(void **state)
         case 7:
             fl_interval_join(l, fl_key_by(r, "key"), zero, one, join, Both, .kind = (fl_join_kind)7);
             message = "unknown kind 7";
+            break;
+        case 8:
+            fl_window_join(l, r, fl_tumbling_event_time(one), pair_up, Both);
+            message = "fl_window_join: the right stream is not keyed";
+            break;
+        case 9:
+            fl_co_group(l, fl_key_by(r, "id"), fl_tumbling_event_time(one), group, Both);
+            message = "fl_co_group: the left stream is keyed by fl_string, the right one by int32_t";
+            break;
+        case 10:
+            fl_window_join(l, fl_key_by(r, "key"), fl_tumbling_event_time(zero), pair_up, Both);
+            message = "the window size is 0 ms; it must be above 0";
+            break;
+        case 11:
+            fl_window_join(fl_key_by(plain, "key"), fl_key_by(r, "key"), fl_tumbling_event_time(one), pair_up, Both);
+            message = "fl_window_join: the left stream has no timestamps, and the windows are of event time";
+            break;
+        case 12:
+            fl_co_group(l, fl_key_by(r, "key"), fl_tumbling_event_time(one), NULL, Both);
+            message = "fl_co_group: the function is NULL";
             break;
         default: {
             fl_env *other = fl_env_new(0, NULL);
@@ -526,6 +733,12 @@ int main(void)
         cmocka_unit_test(test_times_near_the_ends),
         cmocka_unit_test(test_a_join_function_has_states),
         cmocka_unit_test(test_a_whole_job),
+        cmocka_unit_test(test_window_join_gives_each_pair_of_a_window),
+        cmocka_unit_test(test_window_join_with_lateness_and_sliding_windows),
+        cmocka_unit_test(test_co_group_sees_both_sides_of_sessions),
+        cmocka_unit_test(test_co_group_with_trigger_and_evictor),
+        cmocka_unit_test(test_functions_of_assigners_see_which_side_it_is),
+        cmocka_unit_test(test_a_window_join_of_parallel_streams),
         cmocka_unit_test(test_misuse_says_what_and_where),
         cmocka_unit_test(test_a_row_without_timestamp_fails_the_job),
         cmocka_unit_test(test_rows_are_kept_by_time_and_give_their_memory_back),
