@@ -6,6 +6,7 @@
 #include "operators/process.h"
 
 #include "state/broadcast.h"
+#include "state/keyed_snapshot.h"
 #include "state/timers.h"
 #include "stream/task.h"
 
@@ -293,11 +294,30 @@ static fl_status end_key(fl__operator *op)
     return status;
 }
 
+/* ---- checkpoints ---- */
+
+static void snapshot(fl__operator *op, fl__snapshot *to)
+{
+    process_operator *self = (process_operator *)op;
+    if (self->keyed)
+        fl__keyed_snapshot(self->keyed, self->timers, to, op->task->account.parent);
+}
+
+static fl_status restore(fl__operator *op, fl__restored *from, fl_error *error)
+{
+    process_operator *self = (process_operator *)op;
+    if (!self->keyed)
+        return FL_OK;
+    fl_status status = fl__keyed_restore(self->keyed, self->timers, &op->ctx, from, error);
+    set_next_timer(self);
+    return status;
+}
+
 /* ---- classes ---- */
 
 #define KEYED                                                                                                          \
     .size = sizeof(process_operator), .is_keyed = true, .open = open, .watermark = watermark, .timers = timers,        \
-    .close = close, .end_key = end_key, .holds_rows = true
+    .close = close, .end_key = end_key, .holds_rows = true, .snapshot = snapshot, .restore = restore
 
 const fl__operator_class fl__process_class = {
     .kind = "Process", .size = sizeof(fl__operator), .is_record_wise = true, .process = process

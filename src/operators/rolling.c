@@ -387,7 +387,7 @@ static fl_status fold(fl__operator *op, unsigned input, const fl__batch *batch)
 #define ROLLING_CLASS(k, p, b)                                                                                         \
     {                                                                                                                  \
         .kind = k, .size = sizeof(fl__rolling_operator), .is_keyed = true, .open = fl__rolling_open, .process = p,     \
-        .close = fl__rolling_close, .batch = &(b)                                                                      \
+        .close = fl__rolling_close, .snapshot = fl__rolling_snapshot, .restore = fl__rolling_restore, .batch = &(b)    \
     }
 const fl__operator_class fl__rolling_class = ROLLING_CLASS("Keyed Aggregation", rolling, fl__rolling_batch);
 const fl__operator_class fl__reduce_class = ROLLING_CLASS("Keyed Reduce", reduce, fl__reduce_batch);

@@ -24,6 +24,9 @@ typedef struct fl__rolling_operator {
 
 fl_status fl__rolling_open(fl__operator *op, fl_error *error);
 void fl__rolling_close(fl__operator *op);
+/* rolling_snapshot.c */
+void fl__rolling_snapshot(fl__operator *op, fl__snapshot *to);
+fl_status fl__rolling_restore(fl__operator *op, fl__restored *from, fl_error *error);
 /* The first value of a new entry: a row, or what a fold starts from. */
 void fl__rolling_start(fl__rolling_operator *self, char *entry, const char *row);
 /* min_by, max_by: the row takes the value's place if it wins. */

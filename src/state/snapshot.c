@@ -137,6 +137,15 @@ void fl__snapshot_free(fl__snapshot *snapshot)
 
 /* ---- restoring ---- */
 
+const fl__operator_state *fl__state_catalog_find(const fl__state_catalog *catalog, const char *id)
+{
+    for (uint32_t i = 0; i < catalog->operator_count; i++) {
+        if (strcmp(catalog->operators[i].id, id) == 0)
+            return &catalog->operators[i];
+    }
+    return NULL;
+}
+
 static void close_file(fl__restored *r)
 {
     if (r->is_open)

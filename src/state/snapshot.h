@@ -54,6 +54,24 @@ typedef struct fl__state_file {
     uint32_t subtask; /* whose it was */
 } fl__state_file;
 
+/* What a checkpoint has of one operator. */
+typedef struct fl__operator_state {
+    const char *id;
+    uint32_t parallelism, max_parallelism; /* of then */
+    const fl__state_file *files;
+    uint32_t file_count;
+} fl__operator_state;
+
+/* A checkpoint to start from. */
+typedef struct fl__state_catalog {
+    const fl__os *os;
+    int64_t checkpoint;
+    const fl__operator_state *operators;
+    uint32_t operator_count;
+} fl__state_catalog;
+/* NULL: it has nothing of that operator. */
+const fl__operator_state *fl__state_catalog_find(const fl__state_catalog *catalog, const char *id);
+
 /* What an operator finds of earlier: blocks one after the other, of all files that may concern this subtask. */
 typedef struct fl__restored {
     fl__memory *memory;

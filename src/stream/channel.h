@@ -23,7 +23,7 @@ typedef enum fl__event_kind {
     FL__EVENT_BATCH,     /* value: fl__batch *, owned by who holds the event */
     FL__EVENT_WATERMARK, /* value: fl_time */
     FL__EVENT_IDLE,      /* value: 1 idle, 0 active again */
-    FL__EVENT_BARRIER,   /* checkpoints: issue 5 */
+    FL__EVENT_BARRIER,   /* value: the checkpoint's number; what came before it belongs to it */
     FL__EVENT_END,       /* nothing follows */
 } fl__event_kind;
 
@@ -67,6 +67,8 @@ typedef struct fl__channel {
     fl_time watermark_at;           /* processing time: when it was received */
     _Atomic int64_t watermark_seen; /* the same for others to look at */
     bool is_idle, is_ended;
+    bool is_held;    /* its barrier has come, those of other channels have not: nothing is taken from it */
+    int64_t barrier; /* newest checkpoint whose barrier has come */
     unsigned input; /* of the consuming task */
 
     /* either side writes, rarely */

@@ -24,6 +24,7 @@
 #include "data/key.h"
 #include "flinc/stream.h"
 #include "state/keyed.h"
+#include "state/snapshot.h"
 
 typedef struct fl__operator fl__operator;
 typedef struct fl__operator_class fl__operator_class;
@@ -96,6 +97,15 @@ struct fl__operator_class {
     void (*stop)(fl__operator *op);
     /* Once, also after failures and when open failed half way. NULL: nothing. */
     void (*close)(fl__operator *op);
+
+    /* ---- checkpoints (docs/design/checkpoints.md) ---- */
+    /* At a barrier, with nothing pending and the output empty: adds what the operator has to know after a restore.
+     * NULL: nothing, and then `restore` is not called either. */
+    void (*snapshot)(fl__operator *op, fl__snapshot *to);
+    /* After open, before the user's: reads back what all subtasks of then added, as far as it is this one's now. */
+    fl_status (*restore)(fl__operator *op, fl__restored *from, fl_error *error);
+    /* The checkpoint is durable: commit what belongs to it. Not called for each one. NULL: nothing. */
+    void (*checkpoint_complete)(fl__operator *op, int64_t checkpoint);
 
     /* ---- BATCH mode (docs/design/batch.md) ---- */
     const fl__batch_variants *batch;    /* NULL: the class serves both modes */

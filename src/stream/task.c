@@ -46,6 +46,15 @@ fl_status fl__task_open(fl__task *task)
                 break;
             }
         }
+        if (task->restored) {
+            fl_error error = FL_ERROR_INIT;
+            fl_status status = fl__operator_restore(op, task->restored, &error);
+            if (status != FL_OK) {
+                fl__operator_fail(op, status, "%s", error.text ? error.text : fl_status_name(status));
+                fl__error_release(&error);
+                break;
+            }
+        }
         if (op->spec->open)
             op->spec->open(&op->ctx);
     }
@@ -89,7 +98,7 @@ static fl__step end(fl__task *task, fl_status status)
 
 /* ---- output ---- */
 
-static void flush_outputs(fl__task *task)
+void fl__task_flush_outputs(fl__task *task)
 {
     for (uint32_t i = 0; i < task->operator_count && !task->failed; i++) {
         fl__operator *op = task->operators[i];
@@ -103,7 +112,7 @@ static void flush_outputs(fl__task *task)
 
 static void flush_all(fl__task *task)
 {
-    flush_outputs(task);
+    fl__task_flush_outputs(task);
     for (uint32_t i = 0; i < task->operator_count && !task->failed; i++) {
         if (task->operators[i]->class->flush)
             task->operators[i]->class->flush(task->operators[i]);
@@ -286,12 +295,13 @@ static void take_event(fl__task *task, unsigned number, fl__channel *channel, fl
             channel->watermark_at = task->now; /* it holds nobody back for longer than that */
         update_valve(task, number);
         break;
-    case FL__EVENT_BARRIER: break;
+    case FL__EVENT_BARRIER: fl__task_barrier(task, channel, event.value); break;
     case FL__EVENT_END:
         channel->is_ended = true;
         /* its last watermark was FL_TIME_MAX, or it was idle: either way it holds nobody back */
         channel->is_idle = false;
         channel->watermark = FL_TIME_MAX;
+        fl__task_channel_ended(task);
         update_valve(task, number);
         if (++input->ended == input->channel_count && !is_sorted(task, number))
             end_input(task, number);
@@ -331,7 +341,7 @@ static bool take_input(fl__task *task)
             uint32_t at = input->next;
             input->next = at + 1 == input->channel_count ? 0 : at + 1;
             fl__event event;
-            if (!fl__channel_pop(input->channels[at], &event))
+            if (input->channels[at]->is_held || !fl__channel_pop(input->channels[at], &event))
                 continue;
             if (FL_UNLIKELY(fl__channel_failed(input->channels[at]) != FL_OK)) {
                 fl__task_fail(
@@ -589,6 +599,10 @@ static fl__step step(fl__task *task)
         resume(task);
         return FL__STEP_PROGRESS;
     }
+    if (FL_UNLIKELY(fl__task_has_checkpoint(task))) {
+        fl__task_do_checkpoints(task);
+        return FL__STEP_PROGRESS;
+    }
     if (task->now >= task->next_timer && task->phase == FL__RUNNING) {
         fire_timers(task);
         return FL__STEP_PROGRESS;
@@ -649,13 +663,16 @@ bool fl__task_has_work(fl__task *task)
         return true;
     if (task->is_blocked)
         return drain(task);
+    if (fl__task_has_checkpoint(task))
+        return true;
     if (has_mail(task))
         return true;
     if (waits_for_mail(task)) /* and takes no input meanwhile */
         return false;
     for (uint32_t i = 0; i < task->input_count; i++) {
         for (uint32_t c = 0; c < task->inputs[i].channel_count; c++) {
-            if (!fl__channel_is_empty(task->inputs[i].channels[c]))
+            fl__channel *channel = task->inputs[i].channels[c];
+            if (!channel->is_held && !fl__channel_is_empty(channel))
                 return true;
         }
     }

@@ -4,8 +4,9 @@
  *
  *   gates (channels of input 0 and 1) → root operator → chained operators → writers (channels)
  *
- * A step, in this order: drain the overdraft; mail; go on with what an operator left in the middle; processing-time timers;
- * buffer timeout; one event of a gate, or one poll of the source; when nothing came, flush what is open; then idle.
+ * A step, in this order: drain the overdraft; mail; go on with what an operator left in the middle; checkpoints that were
+ * asked for; processing-time timers; buffer timeout; one event of a gate, or one poll of the source; when nothing came,
+ * flush what is open; then idle.
  *
  * Invariants: T1 all of a task is touched by its thread only, but for `cancelled` and the waker. T2 no input is taken
  * while the overdraft is not empty or an operator is in the middle of something. T3 watermarks of the task never fall.
@@ -18,6 +19,7 @@
 #include "stream/alignment.h"
 #include "stream/channel.h"
 #include "stream/held.h"
+#include "stream/checkpoint.h"
 #include "stream/operator.h"
 #include "stream/splits.h"
 #include "stream/writer.h"
@@ -96,6 +98,8 @@ struct fl__task {
     fl__held_state held;      /* which input holds the watermark back */
     int64_t held_warning_ms;  /* says so in the log after this; 0: never */
     fl__task_metrics metrics;
+    fl__task_checkpoints checkpoints;
+    const fl__state_catalog *restored; /* what the job starts from; NULL: from nothing */
     struct fl__accumulators *accumulators;
     void *job; /* who runs it */
 };
@@ -116,6 +120,8 @@ fl_time fl__task_deadline(const fl__task *task);
 bool fl__task_has_work(fl__task *task);
 /* Any thread, signal handlers too. */
 void fl__task_cancel(fl__task *task);
+/* Sends what lies in open batches on its way, down the chain and into the channels. */
+void fl__task_flush_outputs(fl__task *task);
 /* Fails the task: the first message counts. */
 void fl__task_fail(fl__task *task, fl_status status, const char *format, ...) FL_PRINTF(3, 4);
 

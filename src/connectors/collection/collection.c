@@ -27,10 +27,37 @@ static fl_status poll_collection(fl__operator *op)
     return source->next < config->count ? FL_OK : FL_DONE;
 }
 
+static void snapshot_collection(fl__operator *op, fl__snapshot *to)
+{
+    fl__buffer_varint(fl__snapshot_bytes(to, FL__BLOCK_VALUES), ((struct collection_source *)op)->next);
+}
+
+static fl_status restore_collection(fl__operator *op, fl__restored *from, fl_error *error)
+{
+    struct collection_source *source = (struct collection_source *)op;
+    const struct collection_config *config = (const struct collection_config *)op->spec->config;
+    source->next = config->count; /* a subtask that had ended left nothing */
+    fl__block block;
+    fl_status status;
+    while ((status = fl__restored_next(from, &block, error)) == FL_OK) {
+        uint64_t next;
+        if (!fl__reader_varint(&block.payload, &next))
+            return fl__blocks_corrupt(&from->blocks, error, "the position in a collection");
+        if (next > config->count)
+            return fl__error_set(error, FL_ERROR_INVALID,
+                "the snapshot was taken after row %llu of this collection, which has %zu rows now",
+                (unsigned long long)next, config->count);
+        source->next = (size_t)next;
+    }
+    return status == FL_DONE ? FL_OK : status;
+}
+
 static const fl__operator_class collection_class = {
     .kind = "Collection Source",
     .size = sizeof(struct collection_source),
     .poll = poll_collection,
+    .snapshot = snapshot_collection,
+    .restore = restore_collection,
 };
 
 static char *copy_rows(fl_env *env, const fl_type *type, const void *rows, size_t count)
