@@ -171,8 +171,8 @@ static bool trigger(fl__coordinator *c, fl_time now, fl__coordinator_action *act
     if (c->is_asked)
         c->is_asked = false;
     else /* a late one does not make the next one come sooner than the interval */
-        c->next_ms = now - c->next_ms < c->config.interval_ms ? c->next_ms + c->config.interval_ms
-                                                              : now + c->config.interval_ms;
+        c->next_ms =
+            now - c->next_ms < c->config.interval_ms ? c->next_ms + c->config.interval_ms : now + c->config.interval_ms;
     *action = (fl__coordinator_action){ .what = FL__COORDINATE_TRIGGER, .checkpoint = p->id };
     return true;
 }

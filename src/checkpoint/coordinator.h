@@ -11,11 +11,11 @@
 #include "base/memory.h"
 
 typedef struct fl__coordinator_config {
-    int64_t interval_ms;   /* 0: only those that are asked for */
-    int64_t min_pause_ms;  /* between the end of one and the beginning of the next */
-    int64_t timeout_ms;    /* a pending one is given up after it */
-    int64_t tolerable;     /* failures in a row that the job survives */
-    uint32_t max_pending;  /* at a time; ≥ 1 */
+    int64_t interval_ms;  /* 0: only those that are asked for */
+    int64_t min_pause_ms; /* between the end of one and the beginning of the next */
+    int64_t timeout_ms;   /* a pending one is given up after it */
+    int64_t tolerable;    /* failures in a row that the job survives */
+    uint32_t max_pending; /* at a time; ≥ 1 */
 } fl__coordinator_config;
 
 typedef enum fl__coordinator_do {
@@ -50,16 +50,16 @@ typedef struct fl__coordinator {
     uint32_t sources_running;
     bool *is_source, *has_ended;
     int64_t next_id;
-    int64_t next_ms;      /* when the next periodic one is due; FL_TIME_MAX: none is */
-    int64_t last_end_ms;  /* when the last one ended, in whatever way */
-    int64_t failures;     /* in a row */
-    int64_t complete;     /* newest; 0: none. To be announced while complete > announced */
+    int64_t next_ms;     /* when the next periodic one is due; FL_TIME_MAX: none is */
+    int64_t last_end_ms; /* when the last one ended, in whatever way */
+    int64_t failures;    /* in a row */
+    int64_t complete;    /* newest; 0: none. To be announced while complete > announced */
     int64_t announced;
-    bool is_asked;        /* one outside the interval */
+    bool is_asked; /* one outside the interval */
     bool is_failing, has_said_so;
-    char reason[512];     /* of failing */
+    char reason[512]; /* of failing */
     fl__pending_checkpoint pending[FL__PENDING_MAX];
-    uint64_t counts[3];   /* triggered, completed, failed: for reports */
+    uint64_t counts[3]; /* triggered, completed, failed: for reports */
 } fl__coordinator;
 
 /* is_source: by task, copied. first_id ≥ 1. */

@@ -14,9 +14,9 @@ typedef enum fl__restart_kind {
 
 typedef struct fl__restart {
     fl__restart_kind kind;
-    int64_t attempts;              /* fixed delay; exponential delay: before the backoff is reset; INT64_MAX: no end */
-    int64_t delay_ms;              /* fixed delay, failure rate */
-    int64_t failures_max, interval_ms; /* failure rate */
+    int64_t attempts; /* fixed delay; exponential delay: before the backoff is reset; INT64_MAX: no end */
+    int64_t delay_ms; /* fixed delay, failure rate */
+    int64_t failures_max, interval_ms;    /* failure rate */
     int64_t initial_ms, max_ms, reset_ms; /* exponential delay */
     double multiplier, jitter;
     /* so far */

@@ -6,8 +6,8 @@
 #define METADATA "_metadata"
 enum { OPERATORS_MAX = 1 << 20 };
 
-fl_status fl__store_open(fl__store *store, const fl__os *os, fl__memory *memory, const char *dir, const char *job_id,
-    fl_error *error)
+fl_status fl__store_open(
+    fl__store *store, const fl__os *os, fl__memory *memory, const char *dir, const char *job_id, fl_error *error)
 {
     *store = (fl__store){ .os = os, .memory = memory, .folder = fl__path_join(dir, job_id) };
     fl_status status = fl__folder_make(os, store->folder, error);

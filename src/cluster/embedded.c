@@ -2,6 +2,7 @@
 #include "cluster/job.h"
 
 #include "base/error.h"
+#include "cluster/checkpoints.h"
 
 #include <stdio.h>
 
@@ -80,6 +81,69 @@ static void run_thread(void *arg)
         task->ended_with = task->error.status; /* close failed */
     if (task->ended_with != FL_OK)
         report(task->job, task);
+    fl__job *job = task->job;
+    if (job->checkpoints)
+        fl__checkpoints_task_ended(job->checkpoints, task);
+}
+
+/* ---- checkpoints ---- */
+
+typedef struct writer_thread {
+    fl__checkpoints *checkpoints;
+    _Atomic bool is_stopped;
+} writer_thread;
+
+static void run_writer(void *arg)
+{
+    writer_thread *self = arg;
+    fl__waker *waker = fl__checkpoints_writer(self->checkpoints);
+    while (!atomic_load(&self->is_stopped)) {
+        if (fl__checkpoints_write_some(self->checkpoints))
+            continue;
+        uint32_t seen = fl__waker_prepare(waker);
+        if (fl__checkpoints_is_writing(self->checkpoints) || atomic_load(&self->is_stopped))
+            fl__waker_cancel(waker, seen);
+        else
+            fl__waker_park(waker, seen, -1);
+    }
+}
+
+/* In the thread that runs the job, until all tasks have ended. */
+static void coordinate(fl__job *job)
+{
+    fl__checkpoints *c = job->checkpoints;
+    fl__waker *waker = fl__checkpoints_waker(c);
+    const fl__os *os = job->tasks[0].os;
+    while (fl__checkpoints_running(c) > 0) {
+        if (fl__checkpoints_coordinate(c, fl__os_now_ms(os)))
+            continue;
+        uint32_t seen = fl__waker_prepare(waker);
+        fl_time now = fl__os_now_ms(os), deadline = fl__checkpoints_deadline(c);
+        if (fl__checkpoints_coordinate(c, now))
+            fl__waker_cancel(waker, seen);
+        else
+            fl__waker_park(waker, seen, deadline == FL_TIME_MAX ? -1 : (deadline > now ? deadline - now : 0) * 1000000);
+    }
+}
+
+static void run_checkpoints(fl__job *job)
+{
+    writer_thread writer = { .checkpoints = job->checkpoints };
+    fl__thread thread = { 0 };
+    fl_error error = FL_ERROR_INIT;
+    fl__thread_block_signals(true);
+    fl_status status = fl__thread_start(&thread, "checkpoints", run_writer, &writer, &error);
+    fl__thread_block_signals(false);
+    if (status != FL_OK) {
+        fl__mutex_lock(&job->lock);
+        fl__error_move(&job->error, &error);
+        fl__mutex_unlock(&job->lock);
+        fl__job_cancel(job);
+    }
+    coordinate(job);
+    atomic_store(&writer.is_stopped, true);
+    fl__waker_wake(fl__checkpoints_writer(job->checkpoints));
+    fl__thread_join(&thread);
 }
 
 static const char *thread_name(const fl__task *task, char *buffer, size_t size)
@@ -115,6 +179,11 @@ static void run_stage(fl__job *job, int stage)
         started++;
     }
     fl__thread_block_signals(false);
+    if (job->checkpoints) {
+        for (uint32_t t = started; t < job->task_count; t++)
+            fl__checkpoints_task_ended(job->checkpoints, &job->tasks[t]);
+        run_checkpoints(job);
+    }
     for (uint32_t t = 0; t < started; t++)
         fl__thread_join(&job->threads[t]);
 }

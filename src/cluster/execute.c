@@ -4,7 +4,9 @@
 #include "api/substitute.h"
 #include "base/config.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "base/params.h"
+#include "cluster/checkpoints.h"
 
 #include <stdio.h>
 
@@ -36,6 +38,133 @@ static void hide_job(fl_env *env)
         fl__thread_yield();
 }
 
+static void keep_result(fl_env *env, const fl__job *job)
+{
+    if (!env->result)
+        env->result = fl__arena_alloc(&env->arena, sizeof *env->result);
+    fl__job_summarize(job, env->result);
+    for (uint32_t i = 0; i < env->result->accumulators.count; i++) {
+        fl__accumulator *a = &env->result->accumulators.items[i];
+        a->name = fl__arena_strdup(&env->arena, a->name);
+    }
+}
+
+/* Tasks of this attempt start from the catalog, and take checkpoints. */
+static void prepare_attempt(fl__job *job, fl__recovery *recovery, const fl__os *os)
+{
+    for (uint32_t t = 0; t < job->task_count; t++) {
+        fl__task *task = &job->tasks[t];
+        task->attempt = recovery->attempt;
+        task->restored = recovery->has_catalog ? &recovery->catalog : NULL;
+        for (uint32_t i = 0; i < task->operator_count; i++)
+            task->operators[i]->ctx.attempt = recovery->attempt;
+    }
+    if (recovery->takes_checkpoints)
+        job->checkpoints = fl__checkpoints_new(job, recovery, os);
+}
+
+/* One attempt. What is left of the job, its result, is in env; the error in *error. */
+static fl_status attempt(fl_env *env, fl__recovery *recovery, const fl__os *os, fl_error *error)
+{
+    fl_status status = fl__recovery_prepare(recovery, error);
+    if (status != FL_OK)
+        return status;
+    if (env->simulation)
+        ((fl__simulation *)(uintptr_t)env->simulation)->restores += recovery->has_catalog;
+    fl__job job;
+    fl__job_build(&job, env, os);
+    prepare_attempt(&job, recovery, os);
+    job.started_ns = fl__os_monotonic_ns(&fl__os_linux);
+    atomic_store(&env->running, &job);
+    if (atomic_load(&env->cancelled))
+        fl__job_cancel(&job);
+    status = env->graph.is_batch ? fl__spill_check(&job.spill, &job.error) : FL_OK;
+    if (status == FL_OK)
+        status = env->simulation ? fl__job_run_simulated(&job, env->simulation) : fl__job_run_threads(&job);
+    hide_job(env);
+    fl__checkpoints_free(job.checkpoints);
+    keep_result(env, &job);
+    fl__error_move(error, &job.error);
+    fl__job_release(&job);
+    return status;
+}
+
+/* Waits before the next attempt; false: cancelled meanwhile. */
+static bool wait_for_restart(fl_env *env, int64_t delay_ms)
+{
+    enum { LOOK_MS = 10 };
+    fl__waker waker;
+    fl__waker_init(&waker);
+    int64_t end = fl__os_monotonic_ns(&fl__os_linux) + delay_ms * 1000000, left;
+    while (!atomic_load(&env->cancelled) && (left = end - fl__os_monotonic_ns(&fl__os_linux)) > 0)
+        fl__waker_park(&waker, fl__waker_prepare(&waker), left < LOOK_MS * 1000000 ? left : LOOK_MS * 1000000);
+    fl__waker_release(&waker);
+    return !atomic_load(&env->cancelled);
+}
+
+/* Is there to be another attempt after this failure? It has been waited for then. */
+static bool try_again(fl_env *env, fl__recovery *recovery, const fl__os *os, fl_status status, fl_error *error)
+{
+    int64_t delay_ms = 0;
+    char reason[160];
+    if (error->text && strcmp(error->text, FL__KILLED) == 0) {
+        recovery->attempt++;
+    } else if (status == FL_OK || status == FL_ERROR_CANCELLED) {
+        return false;
+    } else if (!fl__recovery_again(recovery, status, fl__os_now_ms(os), &delay_ms)) {
+        if (recovery->attempt > 0)
+            fl__error_context(error, "%s; after %d restarts",
+                fl__restart_reason(&recovery->restart, reason, sizeof reason), recovery->attempt);
+        return false;
+    } else {
+        fl__log(FL__LOG_WARN, "job", "%s failed, restart %d in %lld ms: %s", env->job_name, recovery->attempt,
+            (long long)delay_ms, error->text);
+    }
+    if (env->simulation)
+        env->simulation->machine->now_ms += delay_ms;
+    else if (!wait_for_restart(env, delay_ms))
+        return false;
+    fl__error_release(error);
+    *error = FL_ERROR_INIT;
+    return true;
+}
+
+/* Attempts until one ends well or nobody wants another. */
+static fl_status run(fl_env *env)
+{
+    fl__virtual_os machine;
+    const fl__os *os = &fl__os_linux;
+    fl__recovery recovery;
+    fl_error error = FL_ERROR_INIT;
+    if (env->simulation) {
+        fl__virtual_os_init(&machine, env->simulation->start_ms, env->simulation->seed);
+        fl__simulation *simulation = (fl__simulation *)(uintptr_t)env->simulation;
+        simulation->machine = &machine;
+        simulation->random = simulation->seed;
+        simulation->trace = simulation->steps = simulation->kills = simulation->restores = 0;
+        os = &machine.os;
+    }
+    int64_t started_ns = fl__os_monotonic_ns(&fl__os_linux);
+    if (env->observer)
+        env->observer->started(env->observer, env);
+    fl_status status = fl__recovery_init(&recovery, env, os, env->graph.is_batch, &error);
+    if (status == FL_OK) {
+        do {
+            status = attempt(env, &recovery, os, &error);
+        } while (try_again(env, &recovery, os, status, &error));
+    }
+    fl__recovery_release(&recovery, status);
+    if (env->result)
+        env->result->runtime_ms = (fl__os_monotonic_ns(&fl__os_linux) - started_ns) / 1000000;
+    if (status != FL_OK)
+        fl__error_move(&env->error, &error);
+    fl__error_release(&error);
+    if (env->observer)
+        env->observer->ended(env->observer, env, status);
+    env->is_executed = true;
+    return status;
+}
+
 int fl_execute(fl_env *env, const char *job_name)
 {
     const char *configured = fl__config_text(env->config, FL__OPTION_PIPELINE_NAME);
@@ -51,32 +180,7 @@ int fl_execute(fl_env *env, const char *job_name)
         return plan_only(env);
     if (fl__graph_chain(&env->graph) != FL_OK)
         return (int)env->error.status;
-    fl__job job;
-    fl__job_build(&job, env, &fl__os_linux);
-    job.started_ns = fl__os_monotonic_ns(&fl__os_linux);
-    atomic_store(&env->running, &job);
-    if (atomic_load(&env->cancelled))
-        fl__job_cancel(&job);
-    if (env->observer)
-        env->observer->started(env->observer, env);
-    fl_status status = env->graph.is_batch ? fl__spill_check(&job.spill, &job.error) : FL_OK;
-    if (status == FL_OK)
-        status = env->simulation ? fl__job_run_simulated(&job, env->simulation) : fl__job_run_threads(&job);
-    hide_job(env);
-    env->result = fl__arena_alloc(&env->arena, sizeof *env->result);
-    fl__job_summarize(&job, env->result);
-    for (uint32_t i = 0; i < env->result->accumulators.count; i++) {
-        fl__accumulator *a = &env->result->accumulators.items[i];
-        a->name = fl__arena_strdup(&env->arena, a->name);
-    }
-    env->result->runtime_ms = (fl__os_monotonic_ns(&fl__os_linux) - job.started_ns) / 1000000;
-    if (status != FL_OK)
-        fl__error_move(&env->error, &job.error);
-    if (env->observer)
-        env->observer->ended(env->observer, env, status);
-    fl__job_release(&job);
-    env->is_executed = true;
-    return (int)status;
+    return (int)run(env);
 }
 
 void fl__env_cancel(fl_env *env)

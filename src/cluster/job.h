@@ -6,6 +6,7 @@
 
 #include "api/api.h"
 #include "os/thread.h"
+#include "os/virtual.h"
 #include "stream/task.h"
 
 typedef struct fl__job {
@@ -18,7 +19,8 @@ typedef struct fl__job {
     uint32_t channel_count;
     int stage_count;   /* 1 but in BATCH mode; tasks of a stage start when those of the one before have ended */
     _Atomic int stage; /* the one that runs */
-    fl__spill spill;   /* BATCH: where rows wait between stages and while they are sorted */
+    struct fl__checkpoints *checkpoints; /* of this attempt; NULL: it takes none */
+    fl__spill spill;                     /* BATCH: where rows wait between stages and while they are sorted */
     fl__thread *threads;
     fl__alignment_group *alignment_groups;
     fl__mutex lock; /* guards error */
@@ -44,6 +46,9 @@ fl_status fl__job_run_simulated(fl__job *job, const struct fl__simulation *simul
 void fl__job_cancel(fl__job *job);
 void fl__job_summarize(const fl__job *job, fl__job_result *result);
 
+/* What a simulated kill leaves as the job's error: it is restarted whatever the strategy. */
+#define FL__KILLED "killed by the simulation"
+
 /* A simulated run: the order of the steps comes from the seed, time is virtual and only moves when nobody can do
  * anything else. */
 typedef struct fl__simulation {
@@ -53,6 +58,10 @@ typedef struct fl__simulation {
     uint64_t steps;            /* out */
     uint32_t channel_capacity; /* 0: as usual; small ones make backpressure */
     uint32_t segment_size;     /* 0: as usual */
+    uint32_t kill_every;       /* kills the job at a step in about so many, and restarts it; 0: never */
+    uint32_t kills, restores;  /* out; restores: attempts that started from a checkpoint */
+    uint64_t random;           /* out: goes on from attempt to attempt */
+    fl__virtual_os *machine;   /* clock of all attempts; set by fl_execute */
     void (*step)(void *arg, const fl__task *task, fl__step result); /* sees every step; NULL: nobody does */
     void *arg;
 } fl__simulation;

@@ -3,6 +3,7 @@
 #include "cluster/job.h"
 
 #include "base/error.h"
+#include "cluster/checkpoints.h"
 #include "os/virtual.h"
 
 static uint64_t next_random(uint64_t *state)
@@ -14,7 +15,7 @@ static uint64_t next_random(uint64_t *state)
 /* Nobody can go on: move the clock to the next deadline. False when there is none. */
 static bool advance_clock(fl__job *job, fl__virtual_os *os)
 {
-    fl_time deadline = FL_TIME_MAX;
+    fl_time deadline = job->checkpoints ? fl__checkpoints_deadline(job->checkpoints) : FL_TIME_MAX;
     for (uint32_t t = 0; t < job->task_count; t++) {
         if (job->tasks[t].is_done || !job->tasks[t].is_opened)
             continue;
@@ -64,43 +65,90 @@ static uint32_t find_work(fl__job *job, bool *is_stuck)
     return n;
 }
 
-/* Steps the tasks of a stage to their end. */
-static fl_status step_stage(fl__job *job, int stage, fl__simulation *sim, fl__virtual_os *os, uint64_t *random)
+/* What is stepped, and who of them has nothing to do. */
+typedef struct stepping {
+    fl__job *job;
+    fl__simulation *sim;
+    int stage;
+    uint32_t left, stuck; /* tasks of the stage that have not ended; of them without work */
+    bool *is_stuck;
+} stepping;
+
+static void unstick(stepping *s)
 {
-    uint32_t left = 0, stuck = 0;
-    bool *is_stuck = fl__arena_alloc(&job->arena, job->task_count * sizeof *is_stuck);
+    memset(s->is_stuck, 0, s->job->task_count * sizeof *s->is_stuck);
+    s->stuck = 0;
+}
+
+static void step_task(stepping *s, uint32_t t)
+{
+    fl__simulation *sim = s->sim;
+    fl__task *task = &s->job->tasks[t];
+    fl__step step = fl__task_step(task);
+    sim->steps++;
+    if (sim->step)
+        sim->step(sim->arg, task, step);
+    sim->trace = fl__mix64(sim->trace ^ ((uint64_t)t << 8 | (uint64_t)step));
+    if (step == FL__STEP_DONE) {
+        s->left--;
+        finish_task(s->job, task);
+        if (s->job->checkpoints)
+            fl__checkpoints_task_ended(s->job->checkpoints, task);
+    }
+    if (step == FL__STEP_PROGRESS || step == FL__STEP_DONE) {
+        unstick(s);
+    } else {
+        s->is_stuck[t] = true;
+        s->stuck++;
+    }
+}
+
+/* A turn of the checkpoints' writer or coordinator. */
+static bool step_checkpoints(stepping *s, bool is_writer)
+{
+    fl__checkpoints *c = s->job->checkpoints;
+    bool did = is_writer ? fl__checkpoints_write_some(c) : fl__checkpoints_coordinate(c, s->sim->machine->now_ms);
+    s->sim->steps++;
+    s->sim->trace = fl__mix64(s->sim->trace ^ ((uint64_t)is_writer << 9 | (uint64_t)did));
+    if (did)
+        unstick(s); /* a task may have been asked for something */
+    return did;
+}
+
+/* Steps the tasks of a stage to their end. */
+static fl_status step_stage(fl__job *job, int stage, fl__simulation *sim)
+{
+    enum { CHECKPOINTS_EVERY = 8 };
+    stepping s = { .job = job, .sim = sim, .stage = stage };
+    s.is_stuck = fl__arena_alloc(&job->arena, job->task_count * sizeof *s.is_stuck);
     for (uint32_t t = 0; t < job->task_count; t++)
-        left += job->tasks[t].stage == stage;
-    while (left) {
-        uint32_t t = (uint32_t)(next_random(random) % job->task_count);
-        while (job->tasks[t].stage != stage || job->tasks[t].is_done || is_stuck[t])
+        s.left += job->tasks[t].stage == stage;
+    while (s.left) {
+        uint64_t random = next_random(&sim->random);
+        if (sim->kill_every && (random >> 32) % sim->kill_every == 0) {
+            sim->kills++;
+            return fl__error_set(&job->error, FL_ERROR_INTERNAL, FL__KILLED);
+        }
+        if (job->checkpoints && (random >> 16) % CHECKPOINTS_EVERY == 0) {
+            step_checkpoints(&s, random >> 24 & 1);
+            sim->machine->now_ms += (random >> 25 & 7) == 0; /* or a job that is always busy would take none */
+            continue;
+        }
+        uint32_t t = (uint32_t)(random % job->task_count);
+        while (job->tasks[t].stage != stage || job->tasks[t].is_done || s.is_stuck[t])
             t = t + 1 == job->task_count ? 0 : t + 1;
-        fl__task *task = &job->tasks[t];
-        fl__step step = fl__task_step(task);
-        sim->steps++;
-        if (sim->step)
-            sim->step(sim->arg, task, step);
-        sim->trace = fl__mix64(sim->trace ^ ((uint64_t)t << 8 | (uint64_t)step));
-        if (step == FL__STEP_DONE) {
-            left--;
-            finish_task(job, task);
-        }
-        if (step == FL__STEP_PROGRESS || step == FL__STEP_DONE) {
-            memset(is_stuck, 0, job->task_count * sizeof *is_stuck);
-            stuck = 0;
-        } else {
-            is_stuck[t] = true;
-            stuck++;
-        }
-        if (left && stuck == left)
-            stuck -= find_work(job, is_stuck);
-        if (left && stuck == left) {
-            if (!advance_clock(job, os))
+        step_task(&s, t);
+        if (s.left && s.stuck == s.left)
+            s.stuck -= find_work(job, s.is_stuck);
+        if (s.left && s.stuck == s.left && job->checkpoints &&
+            (step_checkpoints(&s, false) || step_checkpoints(&s, true)))
+            continue;
+        if (s.left && s.stuck == s.left) {
+            if (!advance_clock(job, sim->machine))
                 return fl__error_set(&job->error, FL_ERROR_INTERNAL,
                     "simulation, seed %llu: no task can go on and no timer is set after %llu steps",
                     (unsigned long long)sim->seed, (unsigned long long)sim->steps);
-            memset(is_stuck, 0, job->task_count * sizeof *is_stuck);
-            stuck = 0;
+            unstick(&s);
         }
     }
     return job->error.status;
@@ -109,18 +157,12 @@ static fl_status step_stage(fl__job *job, int stage, fl__simulation *sim, fl__vi
 fl_status fl__job_run_simulated(fl__job *job, const fl__simulation *simulation)
 {
     fl__simulation *sim = (fl__simulation *)(uintptr_t)simulation;
-    fl__virtual_os os;
-    fl__virtual_os_init(&os, sim->start_ms, sim->seed);
-    for (uint32_t t = 0; t < job->task_count; t++)
-        job->tasks[t].os = &os.os;
-    sim->trace = sim->steps = 0;
-    uint64_t random = sim->seed;
     fl_status status = FL_OK;
     for (int stage = 0; stage < job->stage_count && status == FL_OK; stage++) {
         atomic_store(&job->stage, stage);
         status = open_stage(job, stage);
         if (status == FL_OK)
-            status = step_stage(job, stage, sim, &os, &random);
+            status = step_stage(job, stage, sim);
     }
     for (uint32_t t = 0; t < job->task_count; t++) {
         fl__task_close(&job->tasks[t]);

@@ -19,8 +19,8 @@ void fl__rolling_snapshot(fl__operator *op, fl__snapshot *to)
     fl__table_snapshot_begin(&self->table, to, op->task->account.parent, 0, encode_entry, self);
 }
 
-static fl_status restore_entry(fl__table_restore *r, uint64_t label, uint64_t hash, const void *key, bool is_ours,
-    fl__reader *in, fl_error *error)
+static fl_status restore_entry(
+    fl__table_restore *r, uint64_t label, uint64_t hash, const void *key, bool is_ours, fl__reader *in, fl_error *error)
 {
     (void)label;
     fl__rolling_operator *self = r->arg;

@@ -1,5 +1,6 @@
 /* A machine whose clock stands still until somebody moves it: time and randomness of simulated runs and of test
- * harnesses. Files are the real ones. */
+ * harnesses. Files are the real ones, never synced: they need not outlive a
+ * real crash. */
 #ifndef FL_OS_VIRTUAL_H
 #define FL_OS_VIRTUAL_H
 

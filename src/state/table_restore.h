@@ -8,8 +8,8 @@
 typedef struct fl__table_restore {
     fl__restored *from;
     const fl__key *key;
-    const char *what;             /* "the aggregate": for messages */
-    const fl_type *type;          /* of the one state that is expected */
+    const char *what;    /* "the aggregate": for messages */
+    const fl_type *type; /* of the one state that is expected */
     void *arg;
     /* An entry of this subtask: its key, and in at what comes behind it. Pieces of what is decoded go to scratch.
      * is_ours false: read over it. */

@@ -69,7 +69,7 @@ typedef struct fl__channel {
     bool is_idle, is_ended;
     bool is_held;    /* its barrier has come, those of other channels have not: nothing is taken from it */
     int64_t barrier; /* newest checkpoint whose barrier has come */
-    unsigned input; /* of the consuming task */
+    unsigned input;  /* of the consuming task */
 
     /* either side writes, rarely */
     _Alignas(64) _Atomic uint32_t producer_waits; /* the producer found the ring full: wake it when it is half empty */

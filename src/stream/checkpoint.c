@@ -129,8 +129,7 @@ bool fl__task_has_checkpoint(fl__task *task)
         return false;
     if (atomic_load_explicit(&c->complete, memory_order_acquire) > c->told)
         return true;
-    return may_take(task) &&
-           (c->has_ended_channel || atomic_load_explicit(&c->wanted, memory_order_acquire) > c->last);
+    return may_take(task) && (c->has_ended_channel || atomic_load_explicit(&c->wanted, memory_order_acquire) > c->last);
 }
 
 void fl__task_do_checkpoints(fl__task *task)
