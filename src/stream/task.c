@@ -599,7 +599,7 @@ static fl__step step(fl__task *task)
         resume(task);
         return FL__STEP_PROGRESS;
     }
-    if (FL_UNLIKELY(fl__task_has_checkpoint(task))) {
+    if (FL_UNLIKELY(!task->pending && fl__task_has_checkpoint(task))) {
         fl__task_do_checkpoints(task);
         return FL__STEP_PROGRESS;
     }
@@ -663,7 +663,7 @@ bool fl__task_has_work(fl__task *task)
         return true;
     if (task->is_blocked)
         return drain(task);
-    if (fl__task_has_checkpoint(task))
+    if (!task->pending && fl__task_has_checkpoint(task))
         return true;
     if (has_mail(task))
         return true;
