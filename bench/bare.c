@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 
@@ -407,5 +408,16 @@ uint64_t bare_source(uint64_t records, uint64_t keys)
     uint64_t checksum = 0;
     for (uint64_t i = 0; i < records; i++)
         checksum += (uint64_t)pair_at(i, keys).value;
+    return checksum;
+}
+
+uint64_t bare_look_ups(uint64_t records, uint64_t keys)
+{
+    uint64_t checksum = 0;
+    struct timespec ms = { .tv_nsec = 1000000 };
+    for (uint64_t i = 0; i < records; i++) {
+        clock_nanosleep(CLOCK_MONOTONIC, 0, &ms, NULL);
+        checksum += (uint64_t)pair_at(i, keys).value;
+    }
     return checksum;
 }

@@ -20,6 +20,8 @@ uint64_t bare_windows(uint64_t records, uint64_t keys);
 uint64_t bare_join(uint64_t records, uint64_t keys);
 /* Three maps and a filter in one loop. Checksum: the sum of what passes. */
 uint64_t bare_maps(uint64_t records, uint64_t keys);
+/* The sum of the values, each after a query of 1 ms that is waited for. */
+uint64_t bare_look_ups(uint64_t records, uint64_t keys);
 /* Generator and sum of the values: the floor of every other one. */
 uint64_t bare_source(uint64_t records, uint64_t keys);
 

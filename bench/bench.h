@@ -45,6 +45,12 @@ int job_idle(int port);
 /* What the latency job does, as a bare loop: one thread, blocking reads. */
 int bare_latency(int source_port, int sink_port);
 
+/* ---- async.c: what asks for each pair, and passes it on when the answer comes ---- */
+
+fl_stream *async_now(fl_stream *pairs);      /* answered within the function */
+fl_stream *async_look_ups(fl_stream *pairs); /* by a service that takes 1 ms, 100 at once */
+fl_stream *async_look_ups_in_threads(fl_stream *pairs);
+
 /* ---- measure.c ---- */
 
 double wall_now(void);   /* CLOCK_MONOTONIC, seconds */

@@ -292,6 +292,21 @@ static void job_source(fl_env *env, uint64_t records, uint64_t keys)
     sink(pairs(env, records, keys), add_value);
 }
 
+static void job_async_now(fl_env *env, uint64_t records, uint64_t keys)
+{
+    sink(async_now(pairs(env, records, keys)), add_value);
+}
+
+static void job_look_ups(fl_env *env, uint64_t records, uint64_t keys)
+{
+    sink(async_look_ups(pairs(env, records, keys)), add_value);
+}
+
+static void job_look_ups_in_threads(fl_env *env, uint64_t records, uint64_t keys)
+{
+    sink(async_look_ups_in_threads(pairs(env, records, keys)), add_value);
+}
+
 /* clang-format off */
 #define M * UINT64_C(1000000)
 const bench_case cases[] = {
@@ -306,6 +321,11 @@ const bench_case cases[] = {
       job_windows, false, 1.3, 2.2, 3.0, 0, 105 },
     { "join", "interval join, per two rows", 15 M, WINDOW_KEYS, bare_join, NULL,
       job_join, false, 0, 0, 0, 0, 0 },
+    { "async_now", "async, answered at once", 20 M, 1000, bare_source, NULL, job_async_now, false, 0, 0, 0, 0, 0 },
+    { "look_ups", "look-ups of 1 ms, 100 at once", 3000, 1000, bare_look_ups, NULL,
+      job_look_ups, false, 0.02, 0, 0, 0, 0 },
+    { "look_ups_threads", "the same in 100 threads", 3000, 1000, bare_look_ups, NULL,
+      job_look_ups_in_threads, false, 0, 0, 0, 0, 0 },
     { "maps", "3 maps and a filter", 300 M, 1000, bare_maps, NULL, job_maps, false, 0, 0, 16, 0, 0 },
     { "maps_unchained", "the same unchained", 100 M, 1000, bare_maps, NULL, job_maps, true, 0, 0, 5, 0, 0 },
     { "maps_none", "source and sink only", 300 M, 1000, bare_source, NULL, job_source, false, 0, 0, 0, 0, 0 },

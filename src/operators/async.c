@@ -33,6 +33,11 @@ static fl__async_operator *self_of(fl__operator *op)
     return (fl__async_operator *)op;
 }
 
+static bool has_failed(const fl__async_operator *self)
+{
+    return self->op.task->failed;
+}
+
 /* Wakes the operator at this time at the latest. */
 static void look_at(fl__async_operator *self, fl_time time)
 {
@@ -171,7 +176,9 @@ static fl__async_request *take_orphan(fl__async_operator *self)
 static fl__async_request *take_request(fl__async_operator *self)
 {
     fl__async_request *request = self->orphans ? take_orphan(self) : NULL;
-    if (!request && self->free)
+    /* Not one whose answerer is still on its way out: it may be off the processor, for milliseconds. There are as many
+     * more requests for that as threads answer at once. */
+    if (!request && self->free && fl__async_request_is_left(self->free))
         request = take_first(&self->free);
     if (!request) {
         request = fl__async_request_new(&self->op, &self->op.out.layout);
@@ -230,7 +237,7 @@ static void emit_rows(fl__async_operator *self, const fl__async_request *request
 {
     const char *row = request->rows;
     fl__output *out = &self->op.out;
-    for (size_t i = 0; i < request->row_count && !fl__operator_failed(&self->op); i++, row += out->layout.row_size)
+    for (size_t i = 0; i < request->row_count && !has_failed(self); i++, row += out->layout.row_size)
         fl__emit(out, row, request->timestamp);
 }
 
@@ -255,7 +262,7 @@ static void emit_one(fl__async_operator *self, fl__async_request *request)
 static fl_status emit(fl__async_operator *self)
 {
     fl__async_request *request;
-    while ((request = next_done(self)) != NULL && !fl__operator_failed(&self->op)) {
+    while ((request = next_done(self)) != NULL && !has_failed(self)) {
         if (fl__output_blocked(&self->op))
             return FL_AGAIN;
         emit_one(self, request);
@@ -396,7 +403,7 @@ static void answered(fl__async_operator *self, fl__async_request *request)
 
 static void take_answers(fl__async_operator *self, fl__mail *mail)
 {
-    while (mail && !fl__operator_failed(&self->op)) {
+    while (mail && !has_failed(self)) {
         fl__mail *next = mail->next;
         answered(self, (fl__async_request *)mail);
         mail = next;
@@ -467,7 +474,7 @@ static void time_out(fl__async_operator *self, fl__async_request *request)
 
 static void run_due(fl__async_operator *self, fl_time now)
 {
-    while (self->due_count > 0 && !fl__operator_failed(&self->op)) {
+    while (self->due_count > 0 && !has_failed(self)) {
         const fl__async_due *top = &self->due[0];
         bool is_current = top->generation == fl__async_request_generation(top->request);
         if (top->time > now && (is_current || top->is_answer))
@@ -515,7 +522,7 @@ static fl_status timers(fl__operator *op, fl_time now)
     run_due(self, now);
     fl__async_request *request;
     while (self->config->timeout_ms > 0 && (request = self->expiring) != NULL && request->deadline <= now &&
-           !fl__operator_failed(op)) {
+           !has_failed(self)) {
         self->expiring = request->after;
         time_out(self, request);
     }
@@ -550,7 +557,7 @@ static fl_status process(fl__operator *op, unsigned input, const fl__batch *batc
     fl__async_operator *self = self_of(op);
     const int64_t *timestamps = fl__batch_has(batch, FL__COLUMN_TIMESTAMP) ? fl__batch_timestamps(batch) : NULL;
     fl_status blocked = emit(self);
-    for (; self->next_row < batch->count && !fl__operator_failed(op); self->next_row++) {
+    for (; self->next_row < batch->count && !has_failed(self); self->next_row++) {
         if (self->in_flight == self->config->capacity) {
             op->awaits_mail = blocked == FL_OK;
             return FL_AGAIN;
@@ -559,7 +566,7 @@ static fl_status process(fl__operator *op, unsigned input, const fl__batch *batc
         begin(self, fl__batch_row(batch, i), timestamps ? timestamps[i] : FL_NO_TIMESTAMP);
         blocked = emit(self);
     }
-    if (blocked == FL_AGAIN && !fl__operator_failed(op))
+    if (blocked == FL_AGAIN && !has_failed(self))
         return FL_AGAIN;
     self->next_row = 0;
     return FL_OK;
@@ -611,7 +618,7 @@ static void stop(fl__operator *op)
 static fl_status finish(fl__operator *op)
 {
     stop(op); /* now, and not in close: what the threads' functions counted belongs to the result */
-    return fl__operator_failed(op) ? FL_ERROR_USER : FL_OK;
+    return has_failed(self_of(op)) ? FL_ERROR_USER : FL_OK;
 }
 
 static void close(fl__operator *op)

@@ -58,6 +58,8 @@ struct fl__async_request {
 fl__async_request *fl__async_request_new(fl__operator *op, const fl__layout *result_layout);
 /* Begins a new generation: from now on it can be answered. Waits for an answerer that has not quite left. */
 void fl__async_request_open(fl__async_request *request);
+/* Has the one who answered nothing more to do with it, so that open need not wait? */
+bool fl__async_request_is_left(const fl__async_request *request);
 /* The user's handle of this generation. */
 fl_async *fl__async_request_handle(const fl__async_request *request);
 uint64_t fl__async_request_generation(const fl__async_request *request);

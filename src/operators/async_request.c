@@ -146,6 +146,11 @@ void fl__async_request_open(fl__async_request *request)
     atomic_store_explicit(&request->state, generation << FL__GENERATION_SHIFT | FL__OPEN, memory_order_release);
 }
 
+bool fl__async_request_is_left(const fl__async_request *request)
+{
+    return (atomic_load_explicit(&request->state, memory_order_acquire) & FL__STAGE) != FL__TAKEN;
+}
+
 bool fl__async_request_expect_late(fl__async_request *request)
 {
     uint64_t state = atomic_load_explicit(&request->state, memory_order_relaxed);
@@ -231,6 +236,10 @@ static void copy_rows(const fl__layout *layout, const void *rows, size_t count, 
 {
     if (count == 0)
         return;
+    if (count == 1 && layout->is_flat && layout->row_size <= *bytes && *bytes <= KEEP_BYTES) {
+        memcpy(*block, rows, layout->row_size);
+        return;
+    }
     size_t plain = align8(count * layout->row_size), needed = plain;
     for (size_t i = 0; !layout->is_flat && i < count; i++)
         needed += fl__value_heap_bytes(layout, (const char *)rows + i * layout->row_size);
@@ -312,8 +321,13 @@ static void deliver(fl__async_request *request)
     } else {
         fl__operator_post(request->op, &request->mail);
     }
-    /* release: the operator may close, and reuse the request, once it sees this. An RMW: FL__LATE may be cleared now. */
-    atomic_fetch_add_explicit(&request->state, FL__DONE - FL__TAKEN, memory_order_release);
+    /* release: the operator may close, and reuse the request, once it sees this. An RMW where FL__LATE may be cleared
+     * by another; without it a store does, of 5 ns less. */
+    uint64_t state = atomic_load_explicit(&request->state, memory_order_relaxed);
+    if (state & FL__LATE)
+        atomic_fetch_add_explicit(&request->state, FL__DONE - FL__TAKEN, memory_order_release);
+    else
+        atomic_store_explicit(&request->state, state + FL__DONE - FL__TAKEN, memory_order_release);
 }
 
 void fl__async_complete(fl_async *handle, const void *rows, size_t count, size_t row_size)
