@@ -333,13 +333,9 @@ void fl__async_complete_after(fl_async *request, int64_t delay_ms, const void *r
         r = r->before;
     fl_assert(r);
     fl__async_due due = { .time = fl__operator_now(&self->op) + delay_ms, .request = r, .is_answer = true };
-    due.rows = malloc(count * row_size + 1);
-    if (!due.rows)
-        abort();
-    if (count > 0)
-        memcpy(due.rows, rows, count * row_size);
+    fl_assert(count == 0 || row_size == self->op.out.layout.row_size);
+    fl__async_copy_rows(&self->op.out.layout, rows, count, &due.rows, &due.rows_bytes);
     due.count = count;
-    due.row_size = row_size;
     push_due(self, due);
 }
 
@@ -482,8 +478,8 @@ static void run_due(fl__async_operator *self, fl_time now)
         fl__async_due due = pop_due(self);
         if (due.is_answer) {
             uint64_t handle = (due.generation << 32) | due.request->index;
-            fl__async_complete((fl_async *)(uintptr_t)handle, due.rows, due.count, due.row_size);
-            free(due.rows);
+            fl__async_complete((fl_async *)(uintptr_t)handle, due.rows, due.count, self->op.out.layout.row_size);
+            fl__free(NULL, due.rows, due.rows_bytes);
         } else if (is_current && due.request->waits_for_retry) {
             due.request->waits_for_retry = false;
             ask(self, due.request);
@@ -632,7 +628,7 @@ static void close(fl__operator *op)
         fl__async_request_abandon(request);
     }
     for (uint32_t i = 0; i < self->due_count; i++)
-        free(self->due[i].rows);
+        fl__free(NULL, self->due[i].rows, self->due[i].rows_bytes);
     fl__free(&op->memory, self->due, self->due_capacity * sizeof *self->due);
     fl__free(&op->memory, self->segments, self->segment_capacity * sizeof *self->segments);
     if (self->key_scratch)

@@ -73,6 +73,8 @@ void fl__async_request_give_up(fl__async_request *request);
 void fl__async_request_set_input(fl__async_request *request, const fl__layout *layout, const void *row);
 /* It was still in the threads' queue when they ended: nobody will answer, but perhaps the timeout handler. */
 void fl__async_request_withdraw(fl__async_request *request);
+/* Copies rows and what they point to into one block (of fl__alloc, no account), which it makes as large as it must be. */
+void fl__async_copy_rows(const fl__layout *layout, const void *rows, size_t count, char **block, size_t *bytes);
 /* The operator ends: gives the request back to the pool, or lets it loose when an answer is to come. */
 void fl__async_request_abandon(fl__async_request *request);
 /* Fails the request with this text unless it has been answered. Any thread. */
@@ -99,8 +101,8 @@ typedef struct fl__async_due {
     fl__async_request *request;
     uint64_t generation; /* of the request when it was planned: it may have gone on since */
     bool is_answer;
-    char *rows; /* free() */
-    size_t count, row_size;
+    char *rows;
+    size_t rows_bytes, count;
 } fl__async_due;
 
 typedef struct fl__async_operator {

@@ -231,8 +231,7 @@ static size_t align8(size_t n)
     return (n + 7) & ~(size_t)7;
 }
 
-/* Copies rows and what they point to into one block, which it makes as large as it must be. */
-static void copy_rows(const fl__layout *layout, const void *rows, size_t count, char **block, size_t *bytes)
+void fl__async_copy_rows(const fl__layout *layout, const void *rows, size_t count, char **block, size_t *bytes)
 {
     if (count == 0)
         return;
@@ -252,7 +251,7 @@ static void copy_rows(const fl__layout *layout, const void *rows, size_t count, 
 
 void fl__async_request_set_input(fl__async_request *request, const fl__layout *layout, const void *row)
 {
-    copy_rows(layout, row, 1, &request->input, &request->input_bytes);
+    fl__async_copy_rows(layout, row, 1, &request->input, &request->input_bytes);
 }
 
 /* ---- answers ---- */
@@ -344,7 +343,7 @@ void fl__async_complete(fl_async *handle, const void *rows, size_t count, size_t
                 row_size, layout->type->name, layout->row_size) < 0)
             abort();
     } else {
-        copy_rows(layout, rows, count, &request->rows, &request->rows_bytes);
+        fl__async_copy_rows(layout, rows, count, &request->rows, &request->rows_bytes);
         request->row_count = count;
     }
     deliver(request);

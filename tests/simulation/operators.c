@@ -1,6 +1,7 @@
 /* Plans as jobs: user functions, and operators of our own that do what the engine must bear with. */
 #include "pipeline.h"
 
+#include "flinc/testing.h"
 #include "stream/task.h"
 
 #include <stdlib.h>
@@ -204,6 +205,40 @@ static void flat_map(const void *in, fl_collector *out, fl_context *ctx)
         record d = derived(&r, n->salt, i);
         emit(out, &d);
     }
+}
+
+enum { COPIES_MAX = 61 };
+
+/* What the look-up for an item finds: as many rows as flat_map makes of it. Their strings lie in scratch. */
+static size_t found(const void *in, const node *n, Item rows[COPIES_MAX], buffers scratch[COPIES_MAX])
+{
+    record r = record_of(in, 0);
+    int copies = copies_of(r.id, n);
+    for (int i = 0; i < copies; i++) {
+        record d = derived(&r, n->salt, i);
+        rows[i] = item_of(&d, &scratch[i]);
+    }
+    return (size_t)copies;
+}
+
+static void give(const void *in, fl_async *request, fl_context *ctx)
+{
+    static _Thread_local buffers scratch[COPIES_MAX];
+    Item rows[COPIES_MAX];
+    fl_async_complete(request, rows, found(in, fl_arg(ctx), rows, scratch));
+}
+
+/* Each time another wait, of which some are longer than the timeout. */
+static void ask(const void *in, fl_async *request, fl_context *ctx)
+{
+    static _Thread_local buffers scratch[COPIES_MAX];
+    Item rows[COPIES_MAX];
+    uint64_t random = mix((uint64_t)((const Item *)in)->id ^ (uint64_t)fl_current_processing_time(ctx));
+    if (random % 3 == 0)
+        give(in, request, ctx);
+    else
+        fl_test_complete_after(
+            request, fl_milliseconds((int64_t)(random >> 8) % 30), rows, found(in, fl_arg(ctx), rows, scratch));
 }
 
 static void second_map(const void *in, fl_collector *out, fl_context *ctx)
@@ -488,6 +523,7 @@ static void on_event(const void *in, fl_time timestamp, fl_collector *out, fl_co
 }
 
 #define OPTIONS .parallelism = n->parallelism, .chaining = n->chaining, .arg = n
+#define ASYNC_OPTIONS OPTIONS, .capacity = 1 + (int)(n->salt % 20), .timeout = fl_milliseconds(20), .on_timeout = give
 
 fl_stream *build_node(plan *p, node *n, fl_env *env)
 {
@@ -513,6 +549,10 @@ fl_stream *build_node(plan *p, node *n, fl_env *env)
     case NODE_SIDE:
         return p->nodes[n->in[0]].kind == NODE_WINDOW ? fl_side_output(p->nodes[n->in[0]].stream, late)
                                                       : fl_side_output(p->nodes[n->in[0]].stream, aside);
+    case NODE_ASYNC:
+        if (n->first)
+            return fl_async_ordered(all_inputs(p, n), ask, Item, ASYNC_OPTIONS);
+        return fl_async_unordered(all_inputs(p, n), ask, Item, ASYNC_OPTIONS);
     case NODE_RESUMABLE:
         return fl__add_operator(all_inputs(p, n),
             &(fl__new_operator){ .class = &resumable_class, .out = FL_TYPE(Item), .options = &own, .config = n });

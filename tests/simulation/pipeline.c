@@ -374,7 +374,7 @@ static void each_record(node *n, const records *in)
     for (size_t i = 0; i < in->count; i++) {
         const record *r = &in->items[i];
         int copies = 1;
-        if (n->kind == NODE_FLAT_MAP || n->kind == NODE_RESUMABLE)
+        if (n->kind == NODE_FLAT_MAP || n->kind == NODE_RESUMABLE || n->kind == NODE_ASYNC)
             copies = copies_of(r->id, n);
         else if (n->kind == NODE_FILTER || n->kind == NODE_SPLIT)
             copies = is_kept(r->id, n->salt);
@@ -473,6 +473,11 @@ static void fill(plan *p, node *n, const records *in)
         n->keyed_order &= !n->with_timers;
         break;
     case NODE_WINDOW: draw_window(p, n, in); break;
+    case NODE_ASYNC:
+        each_record(n, in);
+        n->keyed_order &= n->first;
+        n->in_band &= n->first;
+        break;
     default: each_record(n, in); break;
     }
     if (is_keyed(n->kind)) /* the reference goes through it key by key */
@@ -485,7 +490,8 @@ static bool fits(const plan *p, const node *n, size_t rows)
     (void)p;
     switch (n->kind) {
     case NODE_FLAT_MAP:
-    case NODE_RESUMABLE: return rows < ROWS_MAX / 4;
+    case NODE_RESUMABLE:
+    case NODE_ASYNC: return rows < ROWS_MAX / 4;
     case NODE_FOLD: return n->keyed_order;
     case NODE_PROCESS:
     case NODE_CO_PROCESS: return n->keyed_order || n->timely;
@@ -624,7 +630,7 @@ void plan_release(plan *p)
 void plan_print(const plan *p)
 {
     static const char *const kinds[] = { "source", "watermarks", "map", "filter", "flat_map", "split", "side output",
-        "resumable", "co_flat_map", "rolling", "reduce", "fold", "process", "co_process", "window" };
+        "resumable", "async", "co_flat_map", "rolling", "reduce", "fold", "process", "co_process", "window" };
     static const char *const edges[] = { "", " rebalance", " rescale", " shuffle", " broadcast", " global", " custom",
         " hash" };
     static const char *const functions[] = { "aggregate", "apply", "sum", "reduce", "max_by" };

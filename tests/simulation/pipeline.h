@@ -45,6 +45,7 @@ typedef enum node_kind {
     NODE_SPLIT,     /* process with a side output, which is the next node */
     NODE_SIDE,      /* side output of the node before */
     NODE_RESUMABLE, /* an operator that stops in the middle of a batch when its output is blocked */
+    NODE_ASYNC,     /* answers at once, later or too late; in order when `first` */
     NODE_CONNECT,   /* co_flat_map */
     NODE_ROLLING,
     NODE_REDUCE,
