@@ -74,7 +74,7 @@ static void emit_value(fl__window_general *g, const fl__window_list *list, const
         return;
     bool has_first = fl__window_value_start(w, &g->pane, g->evicted_value, list->rows);
     for (size_t i = has_first; i < list->count; i++)
-        fl__window_value_add(w, &g->pane, g->evicted_value, list->rows + i * row_size);
+        w->add_value(w, &g->pane, g->evicted_value, list->rows + i * row_size);
     fl__window_value_emit(w, g->evicted_value, key);
     fl__window_value_drop(w, &g->pane, g->evicted_value);
 }

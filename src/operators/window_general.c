@@ -1,31 +1,54 @@
 /* The general path: assigning, merging, firing, cleaning up. See window_general.h. */
 #include "operators/window_general.h"
 
-enum { TIMERS_PER_CHECK = 32 }; /* fired between two looks at whether the output is blocked */
+enum {
+    TIMERS_PER_CHECK = 32, /* fired between two looks at whether the output is blocked */
+    CACHE_LINE = 64,
+    EMPTY_KEYS_KEPT = 1024,
+    FETCH_AHEAD = 24, /* items of the queue */
+};
 
 /* ---- windows ---- */
 
-static uint32_t new_window(fl__window_general *g)
+/* Bytes of a chunk, with what aligning it takes. */
+static size_t chunk_bytes(const fl__window_general *g)
+{
+    return (size_t)FL__WINDOWS_PER_CHUNK * g->window_size + CACHE_LINE;
+}
+
+static void new_chunk(fl__window_general *g)
 {
     fl__memory *memory = &g->w.op.memory;
+    if (g->chunk_count == g->chunk_capacity) {
+        uint32_t capacity = g->chunk_capacity ? g->chunk_capacity * 2 : 8;
+        g->chunks = fl__realloc(memory, g->chunks, g->chunk_capacity * sizeof *g->chunks, capacity * sizeof *g->chunks);
+        g->chunk_capacity = capacity;
+    }
+    char *memory_of = fl__alloc_zero(memory, chunk_bytes(g));
+    g->chunks[g->chunk_count++] = (fl__window_chunk){
+        .memory = memory_of,
+        .windows = memory_of + CACHE_LINE - (uintptr_t)memory_of % CACHE_LINE,
+    };
+}
+
+static uint32_t new_window(fl__window_general *g)
+{
     uint32_t number = g->free_window;
     if (number != FL__NO_REF) {
         g->free_window = fl__window_at(g, number)->next;
     } else {
         number = g->window_count++;
         fl_assert(number != FL__NO_REF);
-        if (number / FL__WINDOWS_PER_CHUNK == g->chunk_count) {
-            if (g->chunk_count == g->chunk_capacity) {
-                uint32_t capacity = g->chunk_capacity ? g->chunk_capacity * 2 : 8;
-                g->chunks =
-                    fl__realloc(memory, g->chunks, g->chunk_capacity * sizeof(char *), capacity * sizeof(char *));
-                g->chunk_capacity = capacity;
-            }
-            g->chunks[g->chunk_count++] = fl__alloc_zero(memory, (size_t)FL__WINDOWS_PER_CHUNK * g->window_size);
-        }
+        if (number / FL__WINDOWS_PER_CHUNK == g->chunk_count)
+            new_chunk(g);
     }
     memset(fl__window_at(g, number), 0, g->window_size);
     return number;
+}
+
+static uint32_t *first_of(const fl__window_general *g, uint32_t key)
+{
+    return (uint32_t *)(void *)(fl__table_entry(&g->keys, key) + g->first_offset);
 }
 
 /* A window of the key, put in at its place in the list. */
@@ -40,12 +63,8 @@ static uint32_t make_window(fl__window_general *g, uint32_t key, uint32_t *link,
     window->timers = FL__NO_REF;
     window->next = *link;
     *link = number;
+    g->empty_keys -= *first_of(g, key) == number && window->next == FL__NO_REF;
     return number;
-}
-
-static uint32_t *first_of(const fl__window_general *g, uint32_t key)
-{
-    return (uint32_t *)(void *)(fl__table_entry(&g->keys, key) + g->first_offset);
 }
 
 static uint32_t find_key(fl__window_general *g, uint64_t hash, const void *key, bool insert)
@@ -54,18 +73,25 @@ static uint32_t find_key(fl__window_general *g, uint64_t hash, const void *key, 
     uint32_t ref = fl__table_find_class(&g->keys, g->keys.key.class, hash, key, insert, &inserted);
     if (ref != FL__NO_REF)
         fl__table_touch(&g->keys, ref);
-    if (inserted)
+    if (inserted) {
         *first_of(g, ref) = FL__NO_REF;
+        g->empty_keys++;
+    }
     return ref;
 }
 
-/* Keys without windows go. */
-static void drop_key_if_empty(fl__window_general *g, uint32_t key)
+/* Keys without windows stay until there are many, since most come again: taking an entry out of the table and putting it in costs as much as a dozen records of an open session. */
+static void forget_empty_keys(fl__window_general *g)
 {
-    if (*first_of(g, key) != FL__NO_REF)
-        return;
-    const char *k = fl__table_entry(&g->keys, key) + g->keys.key_offset;
-    fl__table_remove(&g->keys, fl__key_hash(&g->keys.key, k), k);
+    uint64_t cursor = 0;
+    for (char *entry; (entry = fl__table_next(&g->keys, &cursor)) != NULL;) {
+        uint32_t first;
+        memcpy(&first, entry + g->first_offset, sizeof first);
+        const char *key = entry + g->keys.key_offset;
+        if (first == FL__NO_REF)
+            fl__table_remove(&g->keys, fl__key_hash(&g->keys.key, key), key);
+    }
+    g->empty_keys = 0;
 }
 
 static void set_at_hand(fl__window_general *g, uint32_t number)
@@ -95,6 +121,7 @@ static void free_window(fl__window_general *g, uint32_t number)
     while (*link != number)
         link = &fl__window_at(g, *link)->next;
     *link = window->next;
+    g->empty_keys += *first_of(g, window->key) == FL__NO_REF;
     fl__window_drop_timers(g, window->timers);
     window->timers = FL__NO_REF;
     window->armed = FL_TIME_MIN;
@@ -197,7 +224,7 @@ static void arm(fl__window_general *g, uint32_t number)
     if (window->armed != FL_TIME_MIN && window->armed <= due)
         return;
     window->armed = due;
-    fl__window_queue_put(&g->queue[g->domain], due, number);
+    fl__window_queue_put(&g->queue[g->domain], due, number, window->key);
 }
 
 /* Implicit trigger: fires, or cleans up, or was looked at too early. */
@@ -213,9 +240,7 @@ static void on_due(fl__window_general *g, const fl__window_due *due)
         emit(g, due->window);
     }
     if (window->has_fired && cleanup <= due->time && cleanup != FL_TIME_MAX) {
-        uint32_t key = window->key;
         clean_up(g, due->window);
-        drop_key_if_empty(g, key);
     } else {
         arm(g, due->window);
     }
@@ -226,7 +251,6 @@ static void on_timer(fl__window_general *g, fl__time_domain domain, const fl__wi
     fl__window_object *window = fl__window_at(g, due->window);
     if (!fl__window_take_timer(g, window, domain, due->time))
         return;
-    uint32_t key = window->key;
     fl__operator *op = &g->w.op;
     op->ctx.timestamp = due->time;
     set_at_hand(g, due->window);
@@ -238,7 +262,17 @@ static void on_timer(fl__window_general *g, fl__time_domain domain, const fl__wi
     else if (is_blank(g, window))
         free_window(g, due->window);
     op->ctx.key = NULL;
-    drop_key_if_empty(g, key);
+}
+
+/* The windows that come next from the queue, and their keys' entries: on the way to the cache. */
+static void fetch_ahead(const fl__window_general *g, const fl__window_queue *queue)
+{
+    const struct fl__window_bucket *due = &queue->buckets[0];
+    uint32_t next = queue->first + FETCH_AHEAD;
+    if (next >= due->count)
+        return;
+    __builtin_prefetch(fl__window_at(g, due->items[next].window), 1);
+    __builtin_prefetch(fl__table_entry(&g->keys, due->items[next].key), 1);
 }
 
 /* Everything up to time[domain], earliest first. FL_AGAIN: nothing is half done. */
@@ -251,6 +285,7 @@ static fl_status fire(fl__window_general *g, fl__time_domain domain)
             return FL_AGAIN;
         if (!fl__window_queue_take(&g->queue[domain], g->time[domain], &due))
             return FL_OK;
+        fetch_ahead(g, &g->queue[domain]);
         if (g->is_implicit)
             on_due(g, &due);
         else
@@ -334,7 +369,7 @@ static void add(fl__window_general *g, uint32_t number, const char *row, fl_time
     if (w->function == &fl__window_elements)
         fl__window_list_add(w, g->pane.heap, fl__window_list_of(g, window), row, timestamp);
     else if (!is_new || !fl__window_value_start(w, &g->pane, fl__window_content_of(g, window), row))
-        fl__window_value_add(w, &g->pane, fl__window_content_of(g, window), row);
+        w->add_value(w, &g->pane, fl__window_content_of(g, window), row);
     if (g->is_implicit) {
         /* the clock's windows fire when the task looks at the clock, those of event time with every late record */
         if (g->domain == FL__EVENT_TIME && w->max_timestamp <= g->time[FL__EVENT_TIME]) {
@@ -386,8 +421,6 @@ static bool add_to_each(fl__window_general *g, const char *row, uint64_t hash, c
             link = NULL;
         }
     }
-    if (ref != FL__NO_REF)
-        drop_key_if_empty(g, ref);
     return ref != FL__NO_REF;
 }
 
@@ -494,8 +527,6 @@ static bool add_merging(fl__window_general *g, const char *row, uint64_t hash, c
         add(g, number, row, timestamp);
         taken = true;
     }
-    if (ref != FL__NO_REF)
-        drop_key_if_empty(g, ref);
     return taken;
 }
 
@@ -509,7 +540,6 @@ static void set_timer(fl__window_general *g)
         fl__operator_set_timer(&g->w.op, next);
 }
 
-/* Throws away what the queues hold of timers that were deleted, once that is most of it. */
 static bool is_live(void *context, const fl__window_due *due)
 {
     fl__window_general *g = context;
@@ -520,44 +550,98 @@ static bool is_live(void *context, const fl__window_due *due)
     return false;
 }
 
+/* Throws away what the queues hold of timers that were deleted, and keys without windows, once there is much of it. */
 static void sweep(fl__window_general *g)
 {
+    if (g->empty_keys > EMPTY_KEYS_KEPT + g->keys.count / 2)
+        forget_empty_keys(g);
     for (unsigned domain = 0; domain < 2 && !g->is_implicit; domain++) {
         if (g->queue[domain].count > 1024 + 2 * g->live_timers[domain])
             fl__window_queue_sweep(&g->queue[domain], is_live, g);
     }
 }
 
+/* Keys whose windows a block's loop should fetch ahead, because they do not fit the caches. */
+static bool is_large(const fl__window_general *g)
+{
+    return g->keys.count * (g->keys.entry_size + 12u + g->window_size) > 256u * 1024u;
+}
+
+/* A block's latest windows on the way to the cache. Its keys' entries were asked for a block before: otherwise a record
+ * of 100,000 sessions waits three times for memory, for index, entry and window. */
+static void fetch_windows(const fl__window_general *g, char *const *entries, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t number = FL__NO_REF;
+        if (entries[i])
+            memcpy(&number, entries[i] + g->first_offset, sizeof number);
+        if (number == FL__NO_REF)
+            continue;
+        const char *window = (const char *)fl__window_at(g, number);
+        __builtin_prefetch(window, 1);
+        __builtin_prefetch(window + g->window_size - 1, 1);
+    }
+}
+
+static inline uint32_t block_size(const fl__batch *batch, uint32_t block)
+{
+    return batch->count - block < FL__TABLE_BLOCK ? batch->count - block : FL__TABLE_BLOCK;
+}
+
+/* A record by the general way. False: the task has failed. */
+static bool process_row(fl__window_general *g, const fl__batch *batch, uint32_t i, fl_time timestamp, fl_time now)
+{
+    fl__operator *op = &g->w.op;
+    const char *row = fl__batch_row(batch, i);
+    const bool by_event_time = g->domain == FL__EVENT_TIME;
+    op->ctx.timestamp = timestamp;
+    op->ctx.key = NULL;
+    assign(g, row, by_event_time ? timestamp : now);
+    const void *k = fl__key_of(op->spec->key[0], row, g->w.key_scratch);
+    uint64_t hash = fl__batch_hashes(batch)[i];
+    bool taken = g->w.config->window.assigner.is_merging ? add_merging(g, row, hash, k, timestamp)
+                                                         : add_to_each(g, row, hash, k, timestamp);
+    if (!taken && by_event_time && !fl__operator_failed(op))
+        fl__window_nowhere(&g->w, batch, i, g->time[FL__EVENT_TIME]);
+    return !fl__operator_failed(op);
+}
+
 static fl_status process(fl__operator *op, unsigned input, const fl__batch *batch)
 {
     fl__window_general *g = fl__window_general_of(op);
-    const fl__key *key = op->spec->key[0];
-    const bool is_merging = g->w.config->window.assigner.is_merging, by_event_time = g->domain == FL__EVENT_TIME;
+    const bool by_event_time = g->domain == FL__EVENT_TIME;
     (void)input;
     fl_assert(batch->count == 0 || fl__batch_has(batch, FL__COLUMN_HASH));
     const fl_time *timestamps = fl__batch_has(batch, FL__COLUMN_TIMESTAMP) ? fl__batch_timestamps(batch) : NULL;
+    const uint64_t *hashes = fl__batch_hashes(batch);
     fl_time now = fl__operator_now(op);
     if (now <= g->time[FL__PROCESSING_TIME])
         now = g->time[FL__PROCESSING_TIME] + 1; /* the clock was set back: time goes on from where it was */
-    for (uint32_t i = 0; i < batch->count; i++) {
-        const char *row = fl__batch_row(batch, i);
-        fl_time timestamp = timestamps ? timestamps[i] : FL_NO_TIMESTAMP;
-        if (by_event_time && timestamp == FL_NO_TIMESTAMP)
-            return fl__window_no_timestamp(op);
-        op->ctx.timestamp = timestamp;
-        op->ctx.key = NULL;
-        assign(g, row, by_event_time ? timestamp : now);
-        const void *k = fl__key_of(key, row, g->w.key_scratch);
-        uint64_t hash = fl__batch_hashes(batch)[i];
-        bool taken = is_merging ? add_merging(g, row, hash, k, timestamp) : add_to_each(g, row, hash, k, timestamp);
-        if (fl__operator_failed(op))
-            return FL_ERROR_USER;
-        if (!taken && by_event_time)
-            fl__window_nowhere(&g->w, batch, i, g->time[FL__EVENT_TIME]);
+    const bool large = is_large(g);
+    char *candidates[2][FL__TABLE_BLOCK];
+    fl__table_candidates(&g->keys, hashes, block_size(batch, 0), batch->count, large, candidates[0]);
+    for (uint32_t block = 0; block < batch->count; block += FL__TABLE_BLOCK) {
+        const uint32_t n = block_size(batch, block), next = block + n;
+        char **entries = candidates[block / FL__TABLE_BLOCK % 2];
+        if (large)
+            fetch_windows(g, entries, n);
+        if (next < batch->count)
+            fl__table_candidates(&g->keys, hashes + next, block_size(batch, next), batch->count - next, large,
+                candidates[next / FL__TABLE_BLOCK % 2]);
+        for (uint32_t i = block; i < block + n; i++) {
+            fl_time timestamp = timestamps ? timestamps[i] : FL_NO_TIMESTAMP;
+            if (by_event_time && timestamp == FL_NO_TIMESTAMP)
+                return fl__window_no_timestamp(op);
+            if (g->extend && entries[i - block] &&
+                g->extend(g, entries[i - block], fl__batch_row(batch, i), timestamp, by_event_time ? timestamp : now))
+                continue;
+            if (!process_row(g, batch, i, timestamp, now))
+                return FL_ERROR_USER;
+        }
     }
     sweep(g);
     set_timer(g);
-    return FL_OK;
+    return fl__operator_failed(op) ? FL_ERROR_USER : FL_OK;
 }
 
 /* ---- time ---- */
@@ -595,6 +679,7 @@ static void forget_key(fl__window_general *g)
     if (g->keys.count)
         fl__table_clear(&g->keys);
     g->window_count = g->timer_count = 0;
+    g->empty_keys = 0;
     g->free_window = g->free_timer = FL__NO_REF;
     for (unsigned domain = 0; domain < 2; domain++) {
         g->live_timers[domain] = 0;
@@ -670,6 +755,8 @@ static void open_layout(fl__window_general *g)
     g->trigger_offset = (w->content_offset + content + 7) & ~7u;
     g->trigger_size = g->is_implicit ? 0 : fl__window_trigger_layout(g);
     g->window_size = g->trigger_offset + g->trigger_size;
+    if (g->window_size <= CACHE_LINE)
+        g->window_size = CACHE_LINE; /* one miss instead of two, at the price of a few bytes */
     g->merged_trigger = fl__alloc_zero(memory, g->trigger_size + (size_t)1);
     g->evicted_value = fl__alloc_zero(memory, w->content_layout.row_size + (size_t)1);
     g->first_offset = (key->size + 3) & ~3u;
@@ -698,6 +785,7 @@ static fl_status open_operator(fl__operator *op, fl_error *error)
     if (spec->assigner.kind == FL_WINDOW_TUMBLING || spec->assigner.kind == FL_WINDOW_SLIDING)
         fl__window_grid_init(&g->w.grid, &spec->assigner);
     open_layout(g);
+    g->extend = fl__window_session_extend(g);
     return g->w.config->window_state_count ? open_window_states(g, error) : FL_OK;
 }
 
@@ -716,8 +804,8 @@ static void close_operator(fl__operator *op)
             fl__window_queue_release(&g->queue[domain]);
     }
     for (uint32_t i = 0; i < g->chunk_count; i++)
-        fl__free(memory, g->chunks[i], (size_t)FL__WINDOWS_PER_CHUNK * g->window_size);
-    fl__free(memory, g->chunks, g->chunk_capacity * sizeof(char *));
+        fl__free(memory, g->chunks[i].memory, chunk_bytes(g));
+    fl__free(memory, g->chunks, g->chunk_capacity * sizeof *g->chunks);
     fl__free(memory, g->timers, g->timer_capacity * sizeof *g->timers);
     fl__free(memory, g->windows.ranges, g->windows.capacity * sizeof *g->windows.ranges);
     fl__free(memory, g->merged, g->merged_capacity * sizeof *g->merged);

@@ -29,6 +29,11 @@ typedef struct fl__window_object {
     bool has_fired; /* implicit trigger: at maxTimestamp; what is next is the clean-up */
 } fl__window_object;
 
+/* FL__WINDOWS_PER_CHUNK windows, at the start of a cache line. */
+typedef struct fl__window_chunk {
+    char *memory, *windows;
+} fl__window_chunk;
+
 typedef struct fl__window_timer {
     fl_time time;
     uint32_t next;
@@ -36,6 +41,10 @@ typedef struct fl__window_timer {
 } fl__window_timer;
 
 typedef struct fl__window_general fl__window_general;
+
+/* The short way of a record whose key has one session, which it keeps open. entry: perhaps its key's. time: timestamp or
+ * clock. False: nothing was done, the record goes the general way. */
+typedef bool (*fl__window_extend)(fl__window_general *g, char *entry, const char *row, fl_time timestamp, fl_time time);
 
 /* The windows of the record at hand. */
 struct fl_windows {
@@ -55,7 +64,8 @@ struct fl__window_general {
 
     fl__table keys;
     uint32_t first_offset; /* in a key's entry: its latest window */
-    char **chunks;         /* of windows */
+    uint64_t empty_keys;   /* entries without windows */
+    fl__window_chunk *chunks;
     uint32_t chunk_count, chunk_capacity;
     uint32_t window_count; /* numbers given, free ones included */
     uint32_t free_window;
@@ -66,10 +76,11 @@ struct fl__window_general {
 
     fl__window_pane pane; /* its heap: of all that values, lists and triggers point to */
     fl_windows windows;
-    uint32_t at_hand; /* window whose trigger is being called; FL__NO_REF: none */
-    bool is_quiet;    /* BATCH: the key has ended, timers are registered no more */
-    bool is_merging;  /* triggers forget windows whose timers are gone already: none is to be touched */
-    uint32_t *merged; /* numbers of the windows that a record merges, latest first */
+    fl__window_extend extend; /* NULL: none */
+    uint32_t at_hand;         /* window whose trigger is being called; FL__NO_REF: none */
+    bool is_quiet;            /* BATCH: the key has ended, timers are registered no more */
+    bool is_merging;          /* triggers forget windows whose timers are gone already: none is to be touched */
+    uint32_t *merged;         /* numbers of the windows that a record merges, latest first */
     char **merged_states;
     uint32_t merged_capacity;
     char *merged_trigger;
@@ -86,7 +97,7 @@ static inline fl__window_general *fl__window_general_of(fl__operator *op)
 }
 static inline fl__window_object *fl__window_at(const fl__window_general *g, uint32_t number)
 {
-    return (fl__window_object *)(void *)(g->chunks[number / FL__WINDOWS_PER_CHUNK] +
+    return (fl__window_object *)(void *)(g->chunks[number / FL__WINDOWS_PER_CHUNK].windows +
                                          (size_t)(number % FL__WINDOWS_PER_CHUNK) * g->window_size);
 }
 static inline char *fl__window_content_of(const fl__window_general *g, fl__window_object *window)
@@ -141,6 +152,11 @@ void fl__window_unregister(fl__window_general *g, uint32_t number, fl__time_doma
 bool fl__window_take_timer(fl__window_general *g, fl__window_object *window, fl__time_domain domain, fl_time time);
 /* Frees a list of timers. */
 void fl__window_drop_timers(fl__window_general *g, uint32_t first);
+
+/* ---- sessions (window_session.c) ---- */
+
+/* The short way that these windows have; NULL: none. */
+fl__window_extend fl__window_session_extend(const fl__window_general *g);
 
 /* ---- evictors (window_evictor.c) ---- */
 

@@ -76,6 +76,9 @@ struct fl__window_operator {
     fl__key_class class;   /* FL__KEY_GENERIC when the key has to be extracted */
     void (*add)(fl__window_operator *w, fl__window_pane *pane, const fl__batch *batch, uint32_t from, uint32_t to);
 
+    /* general path: one row into one value */
+    void (*add_value)(fl__window_operator *w, fl__window_pane *pane, char *value, const char *row);
+
     fl__window_pane **panes; /* live ones, ascending numbers */
     size_t pane_count, pane_capacity;
     fl__window_pane *free; /* cleared, for reuse */
@@ -145,11 +148,10 @@ static inline int64_t fl__saturating_add(int64_t a, int64_t b)
 
 /* ---- one incremental value (window_pane.c); what it points to lies in the pane's heap ---- */
 
-/* Sets content_layout and the scratch memory that the following need. */
+/* Sets content_layout, add_value and the scratch memory that the following need. */
 void fl__window_values_open(fl__window_operator *w);
 /* A new value. True when the row is in it already. row NULL: without any (aggregate and fold only). */
 bool fl__window_value_start(fl__window_operator *w, fl__window_pane *pane, char *value, const char *row);
-void fl__window_value_add(fl__window_operator *w, fl__window_pane *pane, char *value, const char *row);
 /* Combines other, which goes, into value. */
 void fl__window_value_merge(fl__window_operator *w, fl__window_pane *pane, char *value, char *other);
 void fl__window_value_emit(fl__window_operator *w, const char *value, const void *key);

@@ -313,9 +313,27 @@ bool fl__window_value_start(fl__window_operator *w, fl__window_pane *pane, char 
     return start_value(w, pane, value, row);
 }
 
-void fl__window_value_add(fl__window_operator *w, fl__window_pane *pane, char *value, const char *row)
+static void add_any(fl__window_operator *w, fl__window_pane *pane, char *value, const char *row)
 {
     add_value(w, pane, value, row);
+}
+
+static void add_to_accumulator(fl__window_operator *w, fl__window_pane *pane, char *value, const char *row)
+{
+    (void)pane;
+    w->op.spec->aggregate->add(value, row, &w->op.ctx);
+}
+
+static void sum_i64(fl__window_operator *w, fl__window_pane *pane, char *value, const char *row)
+{
+    (void)pane;
+    add_i64(value + w->config->rolling.offset, row + w->config->rolling.offset);
+}
+
+static void add_to_rolling(fl__window_operator *w, fl__window_pane *pane, char *value, const char *row)
+{
+    (void)pane;
+    add_rolling(w->config, value, row, w->content_layout.row_size);
 }
 
 void fl__window_value_drop(fl__window_operator *w, fl__window_pane *pane, char *value)
@@ -384,6 +402,11 @@ void fl__window_values_open(fl__window_operator *w)
     w->content_scratch = fl__alloc_zero(&w->op.memory, w->content_layout.row_size);
     w->result_size = spec->aggregate ? spec->aggregate->out->size : type->size;
     w->result = fl__alloc_zero(&w->op.memory, w->result_size);
+    adder how = choose_adder(w);
+    w->add_value = how == ADD_AGGREGATE ? add_to_accumulator
+                   : how == ADD_SUM_I64 ? sum_i64
+                   : how == ADD_VALUE   ? add_any
+                                        : add_to_rolling;
 }
 
 static void open_incremental(fl__window_operator *w)

@@ -54,9 +54,9 @@ static void put(fl__window_queue *queue, unsigned b, const fl__window_due *due)
     queue->used[b / 64] |= UINT64_C(1) << b % 64;
 }
 
-void fl__window_queue_put(fl__window_queue *queue, fl_time time, uint32_t window)
+void fl__window_queue_put(fl__window_queue *queue, fl_time time, uint32_t window, uint32_t key)
 {
-    put(queue, bucket_of(queue->last, time), &(fl__window_due){ time, window });
+    put(queue, bucket_of(queue->last, time), &(fl__window_due){ time, window, key });
     queue->count++;
 }
 

@@ -16,6 +16,7 @@
 typedef struct fl__window_due {
     fl_time time;
     uint32_t window;
+    uint32_t key; /* the reference of the window's key: tells what to fetch before the window is there */
 } fl__window_due;
 
 typedef struct fl__window_queue {
@@ -36,7 +37,7 @@ void fl__window_queue_init(fl__window_queue *queue, fl__memory *memory);
 void fl__window_queue_clear(fl__window_queue *queue);
 void fl__window_queue_release(fl__window_queue *queue);
 /* A time before the last one taken counts as that one. */
-void fl__window_queue_put(fl__window_queue *queue, fl_time time, uint32_t window);
+void fl__window_queue_put(fl__window_queue *queue, fl_time time, uint32_t window, uint32_t key);
 /* Takes the earliest with time ≤ limit; false: there is none. Limits must not fall. */
 bool fl__window_queue_take(fl__window_queue *queue, fl_time limit, fl__window_due *due);
 /* The earliest time in it; FL_TIME_MAX when it is empty. */

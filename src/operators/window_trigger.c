@@ -109,7 +109,7 @@ void fl__window_register(fl__window_general *g, uint32_t number, fl__time_domain
     g->timers[timer] = (fl__window_timer){ time, window->timers, domain };
     window->timers = timer;
     g->live_timers[domain]++;
-    fl__window_queue_put(&g->queue[domain], time, number);
+    fl__window_queue_put(&g->queue[domain], time, number, window->key);
 }
 
 static void free_timer(fl__window_general *g, uint32_t timer)
