@@ -1,4 +1,5 @@
-/* The driver with the most tips in each hour: a window per driver that sums up, then a window over all sums.
+/* The driver with the most tips in each hour: a window per driver that sums up, then one over all
+ * sums.
  *
  *     flinc run examples/hourly_tips.c [--fares FILE]
  *
@@ -23,6 +24,6 @@ FL_JOB(hourly_tips)
     fl_stream *fares = fl_watermarks(example_fares(env), fl_bounded_out_of_orderness(fl_minutes(1)), .timestamp = "at");
     fl_window_assigner hourly = fl_tumbling_event_time(fl_hours(1));
     fl_stream *per_driver = fl_window_process(fl_window(fl_key_by(fares, "driver"), hourly), sum_tips, HourlyTips);
-    fl_print(fl_max_by(fl_window(fl_key_by(per_driver, "hour_end"), hourly), "tips"));
+    fl_print(fl_max_by(fl_window_all(per_driver, hourly), "tips"));
     return fl_execute(env, "Hourly tips");
 }
