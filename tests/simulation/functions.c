@@ -65,3 +65,13 @@ record content_result(const content *c, int64_t key, fl_time start, fl_time end,
         .timestamp = end - 1,
     };
 }
+
+record joined(const record *left, const record *right, uint64_t salt)
+{
+    record out = left ? *left : *right;
+    out.id = mix2(left ? left->id : 0, salt + (uint64_t)(right ? right->id : 1));
+    out.value = (left ? left->value : 0) + 3 * (right ? right->value : 0);
+    if (left && right && right->at > left->at)
+        out.at = right->at;
+    return out;
+}

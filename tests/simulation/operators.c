@@ -396,6 +396,65 @@ static void on_timer(const void *in, fl_collector *out, fl_context *ctx)
     emit(out, &r);
 }
 
+/* ---- two streams ---- */
+
+static void join_pair(const void *in, fl_collector *out, fl_context *ctx)
+{
+    const node *n = fl_arg(ctx);
+    const fl_pair *pair = in;
+    record left = { 0 }, right = { 0 };
+    if (pair->left)
+        left = record_of(pair->left, pair->left_timestamp);
+    if (pair->right)
+        right = record_of(pair->right, pair->right_timestamp);
+    record r = joined(pair->left ? &left : NULL, pair->right ? &right : NULL, n->salt);
+    emit(out, &r);
+}
+
+/* The rules' values by their event time. */
+FL_BROADCAST_STATE(rules, int64_t, int64_t);
+
+static void on_rule(const void *in, fl_collector *out, fl_context *ctx)
+{
+    (void)out;
+    int64_t at = fl_timestamp_of(ctx);
+    const int64_t *before = fl_broadcast_get(ctx, rules, &at);
+    int64_t sum = (before ? *before : 0) + ((const Item *)in)->value;
+    fl_broadcast_put(ctx, rules, &at, &sum);
+}
+
+static void beside_rules(const void *in, fl_collector *out, fl_context *ctx)
+{
+    (void)out;
+    record r = record_of(in, fl_timestamp_of(ctx));
+    int64_t end = bucket_end(fl_timestamp_of(ctx), ((const node *)fl_arg(ctx))->bucket);
+    const content *c = fl_map_get(ctx, buckets, &end);
+    content sum = { 0 };
+    if (c)
+        sum = *c;
+    content_add(&sum, &r, false);
+    fl_map_put(ctx, buckets, &end, &sum);
+    fl_register_event_time_timer(ctx, end);
+}
+
+static void on_rule_timer(const void *in, fl_collector *out, fl_context *ctx)
+{
+    const fl_timer *timer = in;
+    const node *n = fl_arg(ctx);
+    const content *c = fl_map_get(ctx, buckets, &timer->time);
+    if (!c) {
+        fl_fail(ctx, "a timer fired twice, or the state it needs is gone");
+        return;
+    }
+    record r = content_result(c, key_behind(n, ctx), timer->time - n->bucket, timer->time + 1, true);
+    fl_map_remove(ctx, buckets, &timer->time);
+    size_t cursor = 0;
+    const int64_t *at, *value;
+    while (fl_broadcast_next(ctx, rules, &cursor, &at, &value))
+        r.value += *at <= timer->time ? *value : 0;
+    emit(out, &r);
+}
+
 /* ---- windows ---- */
 
 typedef struct Accumulator {
@@ -569,6 +628,13 @@ fl_stream *build_node(plan *p, node *n, fl_env *env)
     case NODE_CO_PROCESS:
         return fl_co_process(fl_connect(key_by(input(p, n, 0), n->key), key_by(input(p, n, 1), n->key)), process_first,
             process_second, Item, OPTIONS, .states = { &progress, &buckets, &seen }, .on_timer = on_timer);
+    case NODE_INTERVAL_JOIN:
+        return fl_interval_join(key_by(input(p, n, 0), n->key), key_by(input(p, n, 1), n->key),
+            fl_milliseconds(n->lower), fl_milliseconds(n->upper), join_pair, Item, OPTIONS, .kind = n->join);
+    case NODE_BROADCAST:
+        return fl_broadcast_process(fl_connect(key_by(input(p, n, 0), n->key), fl_broadcast(input(p, n, 1))),
+            beside_rules, on_rule, Item, OPTIONS, .states = { &buckets }, .broadcast_states = { &rules },
+            .on_timer = on_rule_timer);
     case NODE_WINDOW: return build_window(n, key_by(all_inputs(p, n), n->key));
     default: abort();
     }

@@ -245,6 +245,55 @@ static void count_buckets(node *n, const records *in)
     free(s);
 }
 
+/* ---- two streams; the first `split` records are the first one's ---- */
+
+static fl_time join_end(const record *r, int64_t reach)
+{
+    fl_time end = r->timestamp + (reach < 0 ? reach + 1 : reach);
+    return end > r->timestamp ? end : r->timestamp;
+}
+
+static void draw_join(plan *p, node *n, const records *in, size_t split)
+{
+    n->lower = (int64_t)draw(p, 41) - 30;
+    n->upper = n->lower + (int64_t)draw(p, 40);
+    n->join = (fl_join_kind)draw(p, 4);
+    bool *matched = calloc(in->count + 1, sizeof *matched);
+    for (size_t l = 0; l < split; l++) {
+        for (size_t r = split; r < in->count; r++) {
+            const record *left = &in->items[l], *right = &in->items[r];
+            int64_t distance = right->timestamp - left->timestamp;
+            if (left->key != right->key || distance < n->lower || distance > n->upper)
+                continue;
+            record both = joined(left, right, n->salt);
+            both.timestamp = distance > 0 ? right->timestamp : left->timestamp;
+            records_add(&n->rows, both);
+            matched[l] = matched[r] = true;
+        }
+    }
+    for (size_t i = 0; i < in->count; i++) {
+        bool is_left = i < split;
+        if (matched[i] || (n->join != FL_JOIN_FULL && n->join != (is_left ? FL_JOIN_LEFT : FL_JOIN_RIGHT)))
+            continue;
+        record alone = joined(is_left ? &in->items[i] : NULL, is_left ? NULL : &in->items[i], n->salt);
+        alone.timestamp = join_end(&in->items[i], is_left ? n->upper : -n->lower);
+        records_add(&n->rows, alone);
+    }
+    free(matched);
+}
+
+static void beside_rules(node *n, const records *in, size_t split)
+{
+    records data = { .items = in->items, .count = split };
+    count_buckets(n, &data);
+    for (size_t i = 0; i < n->rows.count; i++) {
+        for (size_t r = split; r < in->count; r++) {
+            if (in->items[r].timestamp <= n->rows.items[i].timestamp)
+                n->rows.items[i].value += in->items[r].value;
+        }
+    }
+}
+
 /* ---- windows ---- */
 
 /* Start of the last window that a timestamp is in, if it is in any. */
@@ -478,6 +527,14 @@ static void fill(plan *p, node *n, const records *in)
         n->keyed_order &= n->first;
         n->in_band &= n->first;
         break;
+    case NODE_INTERVAL_JOIN:
+        draw_join(p, n, in, p->nodes[n->in[0]].rows.count);
+        n->keyed_order = false;
+        break;
+    case NODE_BROADCAST:
+        beside_rules(n, in, p->nodes[n->in[0]].rows.count);
+        n->keyed_order = false;
+        break;
     default: each_record(n, in); break;
     }
     if (is_keyed(n->kind)) /* the reference goes through it key by key */
@@ -495,6 +552,8 @@ static bool fits(const plan *p, const node *n, size_t rows)
     case NODE_FOLD: return n->keyed_order;
     case NODE_PROCESS:
     case NODE_CO_PROCESS: return n->keyed_order || n->timely;
+    case NODE_INTERVAL_JOIN: return n->timed && n->timely && rows < 500;
+    case NODE_BROADCAST: return n->timed && n->timely;
     case NODE_WINDOW: return n->timed && (n->timely || n->in_band) && rows < 600;
     default: return true;
     }
@@ -518,7 +577,9 @@ static bool draw_operator(plan *p)
         .salt = draw(p, 1 << 30) };
     if (n.kind == NODE_SIDE)
         return false;
-    bool two = n.kind == NODE_CONNECT || n.kind == NODE_CO_PROCESS, keyed = is_keyed(n.kind);
+    bool two =
+        n.kind == NODE_CONNECT || n.kind == NODE_CO_PROCESS || n.kind == NODE_INTERVAL_JOIN || n.kind == NODE_BROADCAST;
+    bool keyed = is_keyed(n.kind);
     n.in_count = two ? 2 : draw(p, 5) == 0 ? 2 + (int)draw(p, 2) : 1;
     n.parallelism = 1 + (int)draw(p, SUBTASKS_MAX);
     n.key = (key_kind)draw(p, KEY_KINDS);
@@ -630,7 +691,8 @@ void plan_release(plan *p)
 void plan_print(const plan *p)
 {
     static const char *const kinds[] = { "source", "watermarks", "map", "filter", "flat_map", "split", "side output",
-        "resumable", "async", "co_flat_map", "rolling", "reduce", "fold", "process", "co_process", "window" };
+        "resumable", "async", "co_flat_map", "rolling", "reduce", "fold", "process", "co_process", "window",
+        "interval join", "broadcast process" };
     static const char *const edges[] = { "", " rebalance", " rescale", " shuffle", " broadcast", " global", " custom",
         " hash" };
     static const char *const functions[] = { "aggregate", "apply", "sum", "reduce", "max_by" };
@@ -644,6 +706,8 @@ void plan_print(const plan *p)
         if (n->kind == NODE_WINDOW)
             printf("; %s over %lld every %lld, offset %lld, lateness %lld", functions[n->function], (long long)n->size,
                 (long long)n->slide, (long long)n->offset, (long long)n->lateness);
+        if (n->kind == NODE_INTERVAL_JOIN)
+            printf("; from %lld to %lld, kind %d", (long long)n->lower, (long long)n->upper, (int)n->join);
         printf("; %zu records%s%s%s%s%s%s", n->rows.count, n->keyed_order ? ", keyed order" : "",
             n->timed ? ", timed" : "", n->timely ? ", timely" : "", n->in_band ? ", in band" : "",
             n->final_only ? ", final only" : "", n->with_timers ? ", timers" : "");

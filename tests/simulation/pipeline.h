@@ -53,6 +53,8 @@ typedef enum node_kind {
     NODE_PROCESS, /* keyed, with state and timers */
     NODE_CO_PROCESS,
     NODE_WINDOW,
+    NODE_INTERVAL_JOIN,
+    NODE_BROADCAST, /* keyed data beside rules; what a timer emits depends on the rules up to its time */
     NODE_KINDS
 } node_kind;
 
@@ -103,6 +105,8 @@ typedef struct node {
     bool with_timers;
     fl_time bucket;
     int64_t size, slide, offset, lateness;
+    int64_t lower, upper; /* interval join */
+    fl_join_kind join;
     window_function function;
     bool has_late; /* the window's late records are the next node */
     int64_t disorder;
@@ -162,6 +166,9 @@ FL_ROW(content, id, value, at, count);
 void content_add(content *c, const record *in, bool by_order);
 /* What the window's function emits. */
 record content_result(const content *c, int64_t key, fl_time start, fl_time end, bool has_range);
+
+/* What an interval join makes of two records; one of them may be NULL. */
+record joined(const record *left, const record *right, uint64_t salt);
 
 /* ---- plans ---- */
 
