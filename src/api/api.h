@@ -121,6 +121,7 @@ typedef struct fl__progress {
     char held_by[96];                /* what has held a task's watermark back the longest; empty: nothing does */
     int64_t held_ms;
     int64_t elapsed_ms;
+    int stage, stage_count; /* BATCH: the one that runs, from 0; 0 and 1 else */
     bool is_running;
 } fl__progress;
 void fl__env_progress(fl_env *env, fl__progress *progress);

@@ -206,6 +206,8 @@ static void measure(const fl__job *job, fl__progress *progress)
     fl_time now = fl__os_now_ms(&fl__os_linux);
     progress->is_running = true;
     progress->elapsed_ms = (fl__os_monotonic_ns(&fl__os_linux) - job->started_ns) / 1000000;
+    progress->stage = atomic_load_explicit(&job->stage, memory_order_relaxed);
+    progress->stage_count = job->stage_count;
     fl_time low = FL_TIME_MAX;
     for (uint32_t t = 0; t < job->task_count; t++) {
         const fl__task *task = &job->tasks[t];

@@ -56,7 +56,7 @@ static void write_held(char *to, size_t size, const fl__progress *now)
 
 char *fl__progress_text(const fl__progress *now, const fl__progress *before, int64_t interval_ms, int64_t now_ms)
 {
-    char in[32], in_rate[32], out[32], out_rate[32], watermark[64], held[160], *text = NULL;
+    char in[32], in_rate[32], out[32], out_rate[32], watermark[64], held[160], stage[48] = "", *text = NULL;
     double seconds = (double)(interval_ms > 0 ? interval_ms : 1) / 1000;
     write_count(in, sizeof in, (double)now->records_in);
     write_count(in_rate, sizeof in_rate, (double)(now->records_in - before->records_in) / seconds);
@@ -64,9 +64,11 @@ char *fl__progress_text(const fl__progress *now, const fl__progress *before, int
     write_count(out_rate, sizeof out_rate, (double)(now->records_out - before->records_out) / seconds);
     write_watermark(watermark, sizeof watermark, now->watermark, now_ms);
     write_held(held, sizeof held, now);
+    if (now->stage_count > 1)
+        snprintf(stage, sizeof stage, "   stage %d of %d", now->stage + 1, now->stage_count);
     long long elapsed = now->elapsed_ms / 1000;
-    if (asprintf(&text, "%lld:%02lld   %s records in (%s/s)   %s out (%s/s)%s%s", elapsed / 60, elapsed % 60, in,
-            in_rate, out, out_rate, watermark, held) < 0)
+    if (asprintf(&text, "%lld:%02lld%s   %s records in (%s/s)   %s out (%s/s)%s%s", elapsed / 60, elapsed % 60, stage,
+            in, in_rate, out, out_rate, watermark, held) < 0)
         abort();
     return text;
 }

@@ -350,6 +350,19 @@ static void configure(fl_env *env, const program *p)
         fl_test_simulate(env, .seed = p->seed, .channel_capacity = draw(2) ? 2 : 0);
 }
 
+/* One seed, one run: simulated ones are made twice. */
+static void check_trace(const program *p, fl_env *env, uint64_t random)
+{
+    fl_env *again = fl_env_new(0, NULL);
+    state = random;
+    configure(again, p);
+    build(again, p);
+    execute(again, p, "BATCH again");
+    if (fl_test_trace(env) != fl_test_trace(again))
+        fail_msg("FLINC_SEED=%llu: two simulated runs differ", (unsigned long long)p->seed);
+    fl_env_free(again);
+}
+
 /* Some fields are of whichever row came first: they are not compared. */
 static void forget(const program *p, Result *rows, size_t count)
 {
@@ -367,10 +380,13 @@ static void check_seed(uint64_t seed)
     fl_set_parallelism(streaming, p.parallelism);
     fl_test_rows *expected = build(streaming, &p);
     execute(streaming, &p, "STREAMING");
+    uint64_t random = state;
     configure(batch, &p);
     fl_test_rows *got = build(batch, &p);
     execute(batch, &p, "BATCH");
     assert_true(batch->graph.is_batch);
+    if (batch->simulation)
+        check_trace(&p, batch, random);
     size_t count;
     const Result *rows = fl_test_get(expected, &count);
     Result *copy = malloc((count + 1) * sizeof *copy);

@@ -123,6 +123,31 @@ static void test_unbounded(void **state)
     assert_unbounded("Polled", polling);
 }
 
+/* An operator that says no. */
+static const fl__operator_class never = {
+    .kind = "Never", .size = sizeof(fl__operator), .not_in_batch = "it feeds itself, and has no end"
+};
+
+static void test_streaming_only(void **state)
+{
+    (void)state;
+    for (int automatic = 0; automatic < 2; automatic++) {
+        fl_env *env = new_env(automatic ? "AUTOMATIC" : "BATCH");
+        fl_stream *s = fl__add_operator(fl_sequence(env, 1, 3),
+            &(fl__new_operator){ .class = &never, .out = FL_TYPE(int64_t), .options = FL__OPTIONS() });
+        fl_discard(s);
+        char *plan = fl_plan_text(env);
+        assert_int_equal(plan != NULL, automatic);
+        assert_false(env->graph.is_batch && automatic);
+        if (!automatic) {
+            assert_has(fl_env_error(env), "Never cannot run in it: it feeds itself, and has no end");
+            assert_has(fl_env_error(env), "test_batch_mode.c:");
+        }
+        free(plan);
+        fl_env_free(env);
+    }
+}
+
 static void test_bounded(void **state)
 {
     (void)state;
@@ -651,6 +676,7 @@ int main(void)
     fill_pairs();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_unbounded),
+        cmocka_unit_test(test_streaming_only),
         cmocka_unit_test(test_bounded),
         cmocka_unit_test(test_setting),
         cmocka_unit_test(test_mode_changed_after_plan),

@@ -31,6 +31,8 @@ static void test_text(void **state)
         { { .records_in = 0 },
             { .records_in = 5, .watermark = FL_TIME_MAX, .held_by = "Source: a (2/4)", .held_ms = 9999 },
             "0:00   5 records in (25/s)   0 out (0/s)" },
+        { { .stage_count = 3 }, { .watermark = FL_TIME_MIN, .stage = 1, .stage_count = 3 },
+            "0:00   stage 2 of 3   0 records in (0/s)   0 out (0/s)" },
         { { .records_in = 0 }, { .watermark = 998500, .held_by = "Source: a (2/4)", .held_ms = 2460000 },
             "0:00   0 records in (0/s)   0 out (0/s)   watermark 1.5 s behind   held back by Source: a (2/4) for 41 min" },
     };
