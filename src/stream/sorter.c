@@ -9,6 +9,7 @@ enum {
     PREFIX_SHIFT = 64 - RADIX_BITS * RADIX_PASSES, /* the passes order hashes by what is above: 33 bits */
     RADIX_FROM = 256, /* fewer entries are merged: the passes' counts cost more than they save */
     INSERTION_MAX = 16,
+    AHEAD = 8, /* rows are fetched into the cache so many before they are looked at: sorted, they lie anywhere */
 };
 
 /* A row that waits; the same three words that readers are given. */
@@ -68,33 +69,72 @@ static inline int compare(const fl__sorter *s, const entry *a, const entry *b)
 
 /* ---- sorting in memory: stable, so that equal ones stay in order of arrival ---- */
 
-static void sort_by_insertion(const fl__sorter *s, entry *entries, size_t count)
+/* of_one_key: a constant in the callers; the rows need not be looked at then. */
+static inline __attribute__((always_inline)) bool is_before(
+    const fl__sorter *s, const entry *a, const entry *b, bool of_one_key)
+{
+    return of_one_key ? a->timestamp < b->timestamp : compare(s, a, b) < 0;
+}
+
+static inline __attribute__((always_inline)) void sort_by_insertion(
+    const fl__sorter *s, entry *entries, size_t count, bool of_one_key)
 {
     for (size_t i = 1; i < count; i++) {
         entry moved = entries[i];
         size_t to = i;
-        for (; to > 0 && compare(s, &moved, &entries[to - 1]) < 0; to--)
+        for (; to > 0 && is_before(s, &moved, &entries[to - 1], of_one_key); to--)
             entries[to] = entries[to - 1];
         entries[to] = moved;
     }
 }
 
-static void sort_by_merging(const fl__sorter *s, entry *entries, entry *scratch, size_t count)
+/* Bottom up: short runs by insertion, then merged two by two. */
+static inline __attribute__((always_inline)) void sort_by_merging(
+    const fl__sorter *s, entry *entries, entry *scratch, size_t count, bool of_one_key)
 {
-    if (count <= INSERTION_MAX) {
-        sort_by_insertion(s, entries, count);
+    for (size_t from = 0; from < count; from += INSERTION_MAX)
+        sort_by_insertion(s, entries + from, count - from < INSERTION_MAX ? count - from : INSERTION_MAX, of_one_key);
+    for (size_t width = INSERTION_MAX; width < count; width *= 2) {
+        for (size_t from = 0; from + width < count; from += 2 * width) {
+            entry *left = entries + from;
+            size_t n = count - from < 2 * width ? count - from : 2 * width, a = 0, b = width, to = 0;
+            if (!is_before(s, &left[width], &left[width - 1], of_one_key))
+                continue;
+            memcpy(scratch, left, width * sizeof *left);
+            while (a < width && b < n)
+                left[to++] = is_before(s, &left[b], &scratch[a], of_one_key) ? left[b++] : scratch[a++];
+            memcpy(left + to, scratch + a, (width - a) * sizeof *left);
+        }
+    }
+}
+
+/* Are the rows, which have one prefix, all of one key? Nearly always. */
+static bool is_one_key(const fl__sorter *s, const entry *entries, size_t count)
+{
+    for (size_t i = 1; i < count; i++) {
+        if (i + AHEAD < count)
+            __builtin_prefetch(entries[i + AHEAD].row);
+        if (entries[i].hash != entries[0].hash ||
+            (s->options.key && compare_keys(s, entries[0].row, entries[i].row) != 0))
+            return false;
+    }
+    return true;
+}
+
+/* A range of equal prefixes. */
+static void sort_range(const fl__sorter *s, entry *entries, entry *scratch, size_t count)
+{
+    if (!is_one_key(s, entries, count)) {
+        sort_by_merging(s, entries, scratch, count, false);
         return;
     }
-    size_t half = count / 2;
-    sort_by_merging(s, entries, scratch, half);
-    sort_by_merging(s, entries + half, scratch, count - half);
-    if (compare(s, &entries[half], &entries[half - 1]) >= 0)
-        return;
-    memcpy(scratch, entries, half * sizeof *entries);
-    size_t a = 0, b = half, to = 0;
-    while (a < half && b < count)
-        entries[to++] = compare(s, &entries[b], &scratch[a]) < 0 ? entries[b++] : scratch[a++];
-    memcpy(entries + to, scratch + a, (half - a) * sizeof *entries);
+    if (!s->options.key || !s->options.has_timestamps)
+        return; /* the order of arrival */
+    size_t i = 1;
+    while (i < count && entries[i].timestamp >= entries[i - 1].timestamp)
+        i++;
+    if (i < count)
+        sort_by_merging(s, entries, scratch, count, true);
 }
 
 /* One pass by RADIX_BITS bits of the hash, from one array to the other. */
@@ -116,7 +156,7 @@ static void scatter(const entry *from, entry *to, size_t count, unsigned shift)
 static void sort(fl__sorter *s)
 {
     if (s->count < RADIX_FROM) {
-        sort_by_merging(s, s->entries, s->scratch, s->count);
+        sort_by_merging(s, s->entries, s->scratch, s->count, false);
         return;
     }
     for (int pass = 0; pass < RADIX_PASSES; pass++) {
@@ -130,7 +170,7 @@ static void sort(fl__sorter *s)
         for (to = from + 1; to < s->count && s->entries[to].hash >> PREFIX_SHIFT == prefix;)
             to++;
         if (to - from > 1)
-            sort_by_merging(s, s->entries + from, s->scratch, to - from);
+            sort_range(s, s->entries + from, s->scratch, to - from);
     }
 }
 
@@ -253,8 +293,11 @@ static void write_row(fl__sorter *s, const entry *e)
 static void write_run(fl__sorter *s)
 {
     sort(s);
-    for (size_t i = 0; i < s->count && s->error.status == FL_OK; i++)
+    for (size_t i = 0; i < s->count && s->error.status == FL_OK; i++) {
+        if (i + AHEAD < s->count)
+            __builtin_prefetch(s->entries[i + AHEAD].row);
         write_row(s, &s->entries[i]);
+    }
     if (s->out)
         flush_out(s);
     if (s->run_count == s->run_capacity) {
@@ -316,8 +359,11 @@ static void advance(fl__sorter *s, source *from)
 {
     if (from->is_memory) {
         from->is_over = from->next == s->count;
-        if (!from->is_over)
-            from->head = s->entries[from->next++];
+        if (from->is_over)
+            return;
+        from->head = s->entries[from->next++];
+        if (from->next + AHEAD < s->count)
+            __builtin_prefetch(s->entries[from->next + AHEAD].row);
         return;
     }
     if (!from->batch || from->next == from->batch->count) {
