@@ -293,6 +293,12 @@ static void test_one_result_per_key(void **state)
     }
 }
 
+static fl_time as_time(const void *in, fl_time previous, fl_context *ctx)
+{
+    (void)previous, (void)ctx;
+    return *(const int64_t *)in;
+}
+
 static fl_time seen_watermark[2];
 
 static void watch_watermark(const void *in, fl_collector *out, fl_context *ctx)
@@ -319,6 +325,23 @@ static void test_no_watermarks(void **state)
     assert_int_equal(fl_execute(env, "job"), 0);
     assert_true(seen_watermark[0] == FL_TIME_MIN);
     assert_true(fl_test_timestamp(rows, 1) == 5);
+    fl_env_free(env);
+}
+
+/* What keeps sources near each other needs watermarks: in BATCH mode nobody waits. */
+static void test_alignment(void **state)
+{
+    (void)state;
+    fl_env *env = new_env("BATCH");
+    fl_watermark_strategy aligned =
+        fl_watermark_alignment(fl_monotonous_timestamps(), "group", fl_milliseconds(10), fl_milliseconds(1));
+    fl_stream *a = fl_watermarks(fl_sequence(env, 1, 5000), aligned, .timestamp_function = as_time);
+    fl_stream *b = fl_watermarks(fl_sequence(env, 1000000, 1005000), aligned, .timestamp_function = as_time);
+    fl_test_rows *rows = fl_test_sink(fl_union(a, b), int64_t);
+    assert_int_equal(fl_execute(env, "job"), 0);
+    size_t count;
+    fl_test_get(rows, &count);
+    assert_int_equal(count, 10001);
     fl_env_free(env);
 }
 
@@ -682,6 +705,7 @@ int main(void)
         cmocka_unit_test(test_mode_changed_after_plan),
         cmocka_unit_test(test_one_result_per_key),
         cmocka_unit_test(test_no_watermarks),
+        cmocka_unit_test(test_alignment),
         cmocka_unit_test(test_process_key_by_key),
         cmocka_unit_test(test_two_inputs),
         cmocka_unit_test(test_broadcast_side_first),
