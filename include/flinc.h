@@ -5,6 +5,7 @@
 #include "flinc/async.h"
 #include "flinc/base.h"
 #include "flinc/broadcast.h"
+#include "flinc/client.h"
 #include "flinc/env.h"
 #include "flinc/function.h"
 #include "flinc/join.h"

@@ -45,6 +45,9 @@ struct fl_env {
     _Atomic int job_readers;                 /* threads and signal handlers that look at `running` now */
     bool is_executed;                        /* the graph was run: the next operator begins a new one */
     const struct fl__simulation *simulation; /* run by one thread from a seed; NULL */
+    struct fl_results *open_results;         /* of fl_collect_async, not executed yet */
+    struct fl_job_client *client;            /* of the job that runs in the background; NULL */
+    struct fl__at_free *at_free;             /* called by fl_env_free, the last one first */
     struct fl__substitution *substitutions;  /* test kit: sources and sinks put in from outside */
     int64_t auto_watermark_interval_ms, buffer_timeout_ms, record_bytes_max;
     int64_t managed_memory;  /* bytes; BATCH */
@@ -111,6 +114,8 @@ fl_stream *fl__stream_copy(const fl_stream *s);
 /* Begins a new graph, after the last one was executed; configuration stays. */
 void fl__env_new_graph(fl_env *env);
 void *fl__env_alloc(fl_env *env, size_t size);
+/* fl_env_free calls f(arg) before anything else goes; the last one registered first. */
+void fl__env_at_free(fl_env *env, void (*f)(void *arg), void *arg);
 
 /* Cancels the running job: async-signal-safe. fl_execute returns FL_ERROR_CANCELLED. */
 void fl__env_cancel(fl_env *env);

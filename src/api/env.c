@@ -55,10 +55,25 @@ void fl__env_new_graph(fl_env *env)
     apply_config(env);
 }
 
+typedef struct fl__at_free {
+    void (*f)(void *arg);
+    void *arg;
+    struct fl__at_free *next;
+} fl__at_free;
+
+void fl__env_at_free(fl_env *env, void (*f)(void *arg), void *arg)
+{
+    fl__at_free *entry = fl__env_alloc(env, sizeof *entry);
+    *entry = (fl__at_free){ f, arg, env->at_free };
+    env->at_free = entry;
+}
+
 void fl_env_free(fl_env *env)
 {
     if (!env)
         return;
+    for (const fl__at_free *entry = env->at_free; entry; entry = entry->next)
+        entry->f(entry->arg);
     fl__substitutions_release(env);
     fl__arena_release(&env->arena);
     fl__config_free(env->config);
@@ -77,6 +92,11 @@ void fl__env_configure(fl_env *env, const fl__config *config)
 void fl__set(fl_env *env, const char *key, const char *value, fl_where where)
 {
     fl_error error = FL_ERROR_INIT;
+    if (env->client) {
+        fl__stream_error(env, where, "fl_set: job \"%s\" of this environment is running; set %s before it is executed",
+            env->job_name, key);
+        return;
+    }
     if (fl__config_set(env->config, key, value, &error) != FL_OK) {
         error.where = where;
         fl__error_move(&env->error, &error);

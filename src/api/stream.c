@@ -63,6 +63,18 @@ static size_t state_count(const fl_options *options)
     return n;
 }
 
+/* The graph of a job that runs is left alone: its tasks are made from it. */
+static bool is_running(fl_env *env, fl_where where)
+{
+    if (!env->client)
+        return false;
+    fl__stream_error(env, where,
+        "job \"%s\" of this environment is still running; wait for it with fl_job_client_wait, or close its results with "
+        "fl_results_close, before the next one is built",
+        env->job_name);
+    return true;
+}
+
 static fl__node *add_node(fl_env *env, const fl__new_operator *what)
 {
     if (env->is_executed)
@@ -162,6 +174,8 @@ fl_stream *fl__add_operator(fl_stream *in, const fl__new_operator *what)
     if (fl__stream_failed(in))
         return in;
     fl_env *env = in->env;
+    if (is_running(env, options->where))
+        return in;
     if (in->kind == FL__STREAM_SINK)
         return fl__stream_error(env, options->where, "nothing can follow a sink (%s)", in->node->spec.name);
     if (what->class->is_keyed && in->kind != FL__STREAM_KEYED && in->kind != FL__STREAM_WINDOWED &&
@@ -210,7 +224,7 @@ static fl_stream *with_event_time(fl_stream *s, const fl_source_options *source)
 
 fl_stream *fl__add_source_operator(fl_env *env, const fl__new_operator *what)
 {
-    if (env->error.status != FL_OK)
+    if (env->error.status != FL_OK || is_running(env, what->options ? what->options->where : (fl_where){ 0 }))
         return failed_stream(env);
     fl__new_operator instead;
     what = fl__substitute(env, what, what->out, true, &instead);

@@ -196,6 +196,28 @@ fl_status fl__job_run_threads(fl__job *job)
     return job->error.status;
 }
 
+/* Nobody else writes to. */
+static void add_accumulator(fl__accumulator *to, const fl__accumulator *from)
+{
+    atomic_store_explicit(&to->i, to->i + from->i, memory_order_relaxed);
+    atomic_store_explicit(&to->d, to->d + from->d, memory_order_relaxed);
+}
+
+void fl__job_accumulator(const fl__job *job, const char *name, fl__accumulator *sum)
+{
+    for (uint32_t t = 0; t < job->task_count; t++) {
+        const fl__accumulators *all = job->tasks[t].accumulators;
+        uint32_t count = atomic_load_explicit(&all->count, memory_order_acquire);
+        for (uint32_t i = 0; i < count; i++) {
+            const fl__accumulator *a = &all->items[i];
+            if (strcmp(a->name, name) != 0)
+                continue;
+            sum->is_double = a->is_double;
+            add_accumulator(sum, a);
+        }
+    }
+}
+
 static void add_accumulators(fl__accumulators *to, const fl__accumulators *from)
 {
     for (uint32_t i = 0; i < from->count; i++) {
@@ -207,8 +229,7 @@ static void add_accumulators(fl__accumulators *to, const fl__accumulators *from)
             return;
         if (at == to->count)
             to->items[to->count++] = (fl__accumulator){ .name = a->name, .is_double = a->is_double };
-        to->items[at].i += a->i;
-        to->items[at].d += a->d;
+        add_accumulator(&to->items[at], a);
     }
 }
 

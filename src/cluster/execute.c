@@ -10,13 +10,6 @@
 
 #include <stdio.h>
 
-/* `flinc info`: the program is run for its graph only. FL_DONE tells it that there are no results to speak of. */
-static int plan_only(fl_env *env)
-{
-    fl_status status = fl__graph_chain(&env->graph);
-    return status == FL_OK ? FL_DONE : (int)status;
-}
-
 /* The running job, for threads and signal handlers; paired with leave_job, between them the job stays. */
 static fl__job *enter_job(fl_env *env)
 {
@@ -38,15 +31,18 @@ static void hide_job(fl_env *env)
         fl__thread_yield();
 }
 
-static void keep_result(fl_env *env, const fl__job *job)
+static void keep_result(fl__execution *x, const fl__job *job)
 {
-    if (!env->result)
-        env->result = fl__arena_alloc(&env->arena, sizeof *env->result);
-    fl__job_summarize(job, env->result);
-    for (uint32_t i = 0; i < env->result->accumulators.count; i++) {
-        fl__accumulator *a = &env->result->accumulators.items[i];
-        a->name = fl__arena_strdup(&env->arena, a->name);
+    fl__job_summarize(job, &x->result);
+    for (uint32_t i = 0; i < x->result.accumulators.count; i++) {
+        fl__accumulator *a = &x->result.accumulators.items[i];
+        a->name = fl__arena_strdup(&x->arena, a->name);
     }
+}
+
+static bool is_cancelled(const fl__execution *x)
+{
+    return atomic_load(&x->env->cancelled) || atomic_load(&x->is_cancelled);
 }
 
 /* Tasks of this attempt start from the catalog, and take checkpoints. */
@@ -63,9 +59,10 @@ static void prepare_attempt(fl__job *job, fl__recovery *recovery, const fl__os *
         job->checkpoints = fl__checkpoints_new(job, recovery, os);
 }
 
-/* One attempt. What is left of the job, its result, is in env; the error in *error. */
-static fl_status attempt(fl_env *env, fl__recovery *recovery, const fl__os *os, fl_error *error)
+/* One attempt. What is left of the job, its result, is in x; the error in *error. */
+static fl_status attempt(fl__execution *x, fl__recovery *recovery, const fl__os *os, fl_error *error)
 {
+    fl_env *env = x->env;
     fl_status status = fl__recovery_prepare(recovery, error);
     if (status != FL_OK)
         return status;
@@ -76,35 +73,37 @@ static fl_status attempt(fl_env *env, fl__recovery *recovery, const fl__os *os, 
     prepare_attempt(&job, recovery, os);
     job.started_ns = fl__os_monotonic_ns(&fl__os_linux);
     atomic_store(&env->running, &job);
-    if (atomic_load(&env->cancelled))
+    if (is_cancelled(x))
         fl__job_cancel(&job);
     status = env->graph.is_batch ? fl__spill_check(&job.spill, &job.error) : FL_OK;
     if (status == FL_OK)
         status = env->simulation ? fl__job_run_simulated(&job, env->simulation) : fl__job_run_threads(&job);
     hide_job(env);
     fl__checkpoints_free(job.checkpoints);
-    keep_result(env, &job);
+    keep_result(x, &job);
     fl__error_move(error, &job.error);
     fl__job_release(&job);
     return status;
 }
 
 /* Waits before the next attempt; false: cancelled meanwhile. */
-static bool wait_for_restart(fl_env *env, int64_t delay_ms)
+static bool wait_for_restart(const fl__execution *x, int64_t delay_ms)
 {
     enum { LOOK_MS = 10 };
     fl__waker waker;
     fl__waker_init(&waker);
     int64_t end = fl__os_monotonic_ns(&fl__os_linux) + delay_ms * 1000000, left;
-    while (!atomic_load(&env->cancelled) && (left = end - fl__os_monotonic_ns(&fl__os_linux)) > 0)
+    while (!is_cancelled(x) && (left = end - fl__os_monotonic_ns(&fl__os_linux)) > 0)
         fl__waker_park(&waker, fl__waker_prepare(&waker), left < LOOK_MS * 1000000 ? left : LOOK_MS * 1000000);
     fl__waker_release(&waker);
-    return !atomic_load(&env->cancelled);
+    return !is_cancelled(x);
 }
 
 /* Is there to be another attempt after this failure? It has been waited for then. */
-static bool try_again(fl_env *env, fl__recovery *recovery, const fl__os *os, fl_status status, fl_error *error)
+static bool try_again(
+    const fl__execution *x, fl__recovery *recovery, const fl__os *os, fl_status status, fl_error *error)
 {
+    const fl_env *env = x->env;
     int64_t delay_ms = 0;
     char reason[160];
     if (error->text && strcmp(error->text, FL__KILLED) == 0) {
@@ -122,20 +121,19 @@ static bool try_again(fl_env *env, fl__recovery *recovery, const fl__os *os, fl_
     }
     if (env->simulation)
         env->simulation->machine->now_ms += delay_ms;
-    else if (!wait_for_restart(env, delay_ms))
+    else if (!wait_for_restart(x, delay_ms))
         return false;
     fl__error_release(error);
     *error = FL_ERROR_INIT;
     return true;
 }
 
-/* Attempts until one ends well or nobody wants another. */
-static fl_status run(fl_env *env)
+void fl__execution_run(fl__execution *x)
 {
+    fl_env *env = x->env;
     fl__virtual_os machine;
     const fl__os *os = &fl__os_linux;
     fl__recovery recovery;
-    fl_error error = FL_ERROR_INIT;
     if (env->simulation) {
         fl__virtual_os_init(&machine, env->simulation->start_ms, env->simulation->seed);
         fl__simulation *simulation = (fl__simulation *)(uintptr_t)env->simulation;
@@ -145,28 +143,23 @@ static fl_status run(fl_env *env)
         os = &machine.os;
     }
     int64_t started_ns = fl__os_monotonic_ns(&fl__os_linux);
-    if (env->observer)
-        env->observer->started(env->observer, env);
-    fl_status status = fl__recovery_init(&recovery, env, os, env->graph.is_batch, &error);
-    if (status == FL_OK) {
+    x->status = fl__recovery_init(&recovery, env, os, env->graph.is_batch, &x->error);
+    if (x->status == FL_OK) {
         do {
-            status = attempt(env, &recovery, os, &error);
-        } while (try_again(env, &recovery, os, status, &error));
+            x->status = attempt(x, &recovery, os, &x->error);
+        } while (try_again(x, &recovery, os, x->status, &x->error));
     }
-    fl__recovery_release(&recovery, status);
-    if (env->result)
-        env->result->runtime_ms = (fl__os_monotonic_ns(&fl__os_linux) - started_ns) / 1000000;
-    if (status != FL_OK)
-        fl__error_move(&env->error, &error);
-    fl__error_release(&error);
-    if (env->observer)
-        env->observer->ended(env->observer, env, status);
-    env->is_executed = true;
-    return status;
+    fl__recovery_release(&recovery, x->status);
+    x->result.runtime_ms = (fl__os_monotonic_ns(&fl__os_linux) - started_ns) / 1000000;
 }
 
-int fl_execute(fl_env *env, const char *job_name)
+int fl__execution_prepare(fl_env *env, const char *job_name)
 {
+    if (env->client)
+        return (int)fl__error_set(&env->error, FL_ERROR_INVALID,
+            "job \"%s\" of this environment is still running; wait for it with fl_job_client_wait, or close its results with "
+            "fl_results_close, before the next one is executed",
+            env->job_name);
     const char *configured = fl__config_text(env->config, FL__OPTION_PIPELINE_NAME);
     env->job_name = fl__arena_strdup(&env->arena, configured ? configured
                                                   : job_name ? job_name
@@ -176,11 +169,71 @@ int fl_execute(fl_env *env, const char *job_name)
         return (int)env->error.status;
     if (env->error.status == FL_OK && fl__substitutions_check(env) != FL_OK)
         return (int)env->error.status;
-    if (env->plan_only)
-        return plan_only(env);
     if (fl__graph_chain(&env->graph) != FL_OK)
         return (int)env->error.status;
-    return (int)run(env);
+    /* `flinc info`: the program is run for its graph only. FL_DONE tells it that there are no results to speak of. */
+    return env->plan_only ? FL_DONE : FL_OK;
+}
+
+void fl__execution_begin(fl__execution *x, fl_env *env)
+{
+    *x = (fl__execution){ .env = env, .error = FL_ERROR_INIT };
+    fl__arena_init(&x->arena, &env->memory);
+    if (env->observer)
+        env->observer->started(env->observer, env);
+}
+
+int fl__execution_end(fl__execution *x)
+{
+    fl_env *env = x->env;
+    if (!env->result)
+        env->result = fl__arena_alloc(&env->arena, sizeof *env->result);
+    *env->result = x->result;
+    for (uint32_t i = 0; i < env->result->accumulators.count; i++) {
+        fl__accumulator *a = &env->result->accumulators.items[i];
+        a->name = fl__arena_strdup(&env->arena, a->name);
+    }
+    fl__arena_release(&x->arena);
+    bool is_asked = x->status == FL_ERROR_CANCELLED && atomic_load(&x->is_cancelled) && !atomic_load(&env->cancelled);
+    if (x->status != FL_OK && !is_asked)
+        fl__error_move(&env->error, &x->error);
+    fl__error_release(&x->error);
+    if (env->observer)
+        env->observer->ended(env->observer, env, x->status);
+    env->is_executed = true;
+    return (int)x->status;
+}
+
+void fl__execution_cancel(fl__execution *x)
+{
+    atomic_store(&x->is_cancelled, true);
+    fl__job *job = enter_job(x->env);
+    if (job)
+        fl__job_cancel(job);
+    leave_job(x->env);
+}
+
+void fl__execution_accumulator(const fl__execution *x, const char *name, fl__accumulator *sum)
+{
+    const fl__job *job = enter_job(x->env);
+    if (job)
+        fl__job_accumulator(job, name, sum);
+    leave_job(x->env);
+}
+
+int fl_execute(fl_env *env, const char *job_name)
+{
+    if (env->open_results && !env->plan_only && env->error.status == FL_OK)
+        return (int)fl__error_set(&env->error, FL_ERROR_INVALID,
+            "fl_execute waits for the job's end, and nobody would read the results of fl_collect_async meanwhile; use "
+            "fl_execute_async");
+    int outcome = fl__execution_prepare(env, job_name);
+    if (outcome != FL_OK)
+        return outcome;
+    fl__execution x;
+    fl__execution_begin(&x, env);
+    fl__execution_run(&x);
+    return fl__execution_end(&x);
 }
 
 void fl__env_cancel(fl_env *env)

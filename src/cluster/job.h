@@ -45,6 +45,35 @@ fl_status fl__job_run_simulated(fl__job *job, const struct fl__simulation *simul
 /* Any thread, signal handlers. */
 void fl__job_cancel(fl__job *job);
 void fl__job_summarize(const fl__job *job, fl__job_result *result);
+/* Adds up the accumulator of this name over the tasks of a running job; nothing when there is none. Any thread. */
+void fl__job_accumulator(const fl__job *job, const char *name, fl__accumulator *sum);
+
+/* The program's entry has returned: a job that it left running is waited for; one whose results would then wait to be
+ * read is cancelled. */
+void fl__env_wait(fl_env *env);
+
+/* fl_execute in parts, so that a job can run in the background. */
+typedef struct fl__execution {
+    fl_env *env;
+    fl__arena arena;       /* what result points to */
+    fl__job_result result; /* of the last attempt */
+    fl_error error;        /* of the last one */
+    fl_status status;
+    _Atomic bool is_cancelled; /* by the program */
+} fl__execution;
+
+/* FL_OK; FL_DONE: only the plan is wanted; else what env->error says. */
+int fl__execution_prepare(fl_env *env, const char *job_name);
+void fl__execution_begin(fl__execution *x, fl_env *env);
+/* Attempts until one ends well or nobody wants another. Any thread: touches nothing of the environment's that its thread
+ * may change meanwhile. */
+void fl__execution_run(fl__execution *x);
+/* Any thread, while it runs. */
+void fl__execution_cancel(fl__execution *x);
+/* The accumulator's sum over the tasks of the attempt that runs. */
+void fl__execution_accumulator(const fl__execution *x, const char *name, fl__accumulator *sum);
+/* Gives the environment what is left of the job, in the environment's thread. Returns x->status. */
+int fl__execution_end(fl__execution *x);
 
 /* What a simulated kill leaves as the job's error: it is restarted whatever the strategy. */
 #define FL__KILLED "killed by the simulation"

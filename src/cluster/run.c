@@ -2,6 +2,7 @@
 #include "api/api.h"
 #include "api/registry.h"
 #include "base/nearest.h"
+#include "cluster/job.h"
 #include "cluster/progress.h"
 #include "os/os.h"
 #include "os/process.h"
@@ -207,6 +208,7 @@ int fl__run_job(const fl__run *run, const fl_job_entry *entry, int argc, char **
     env->observer = &w.observer;
     fl__interrupt_watch(cancel, env);
     int result = entry->run(env);
+    fl__env_wait(env);
     fl__interrupt_unwatch();
     result = conclude(run, env, &w, result);
     fl_env_free(env);

@@ -468,33 +468,37 @@ static fl__accumulator *accumulator(fl_context *ctx, const char *name, bool is_d
 {
     fl__task *task = fl__operator_of(ctx)->task;
     fl__accumulators *all = task->accumulators;
-    for (uint32_t i = 0; i < all->count; i++) {
+    uint32_t count = atomic_load_explicit(&all->count, memory_order_relaxed);
+    for (uint32_t i = 0; i < count; i++) {
         if (all->items[i].name == name || strcmp(all->items[i].name, name) == 0) {
             if (all->items[i].is_double != is_double)
                 fl_fail(ctx, "the accumulator %s is used as an integer and as a double", name);
             return &all->items[i];
         }
     }
-    if (all->count == sizeof all->items / sizeof all->items[0]) {
-        fl_fail(ctx, "more than %u accumulators in one task; the last one was %s", all->count, name);
+    if (count == sizeof all->items / sizeof all->items[0]) {
+        fl_fail(ctx, "more than %u accumulators in one task; the last one was %s", count, name);
         return NULL;
     }
-    all->items[all->count] = (fl__accumulator){ .name = name, .is_double = is_double };
-    return &all->items[all->count++];
+    all->items[count].name = name;
+    all->items[count].is_double = is_double;
+    atomic_store_explicit(&all->count, count + 1, memory_order_release);
+    return &all->items[count];
 }
 
+/* One writer: a load and a store, and no locked addition. */
 void fl_accumulate(fl_context *ctx, const char *name, int64_t delta)
 {
     fl__accumulator *a = accumulator(ctx, name, false);
     if (a)
-        a->i += delta;
+        atomic_store_explicit(&a->i, atomic_load_explicit(&a->i, memory_order_relaxed) + delta, memory_order_relaxed);
 }
 
 void fl_accumulate_double(fl_context *ctx, const char *name, double delta)
 {
     fl__accumulator *a = accumulator(ctx, name, true);
     if (a)
-        a->d += delta;
+        atomic_store_explicit(&a->d, atomic_load_explicit(&a->d, memory_order_relaxed) + delta, memory_order_relaxed);
 }
 
 fl_counter *fl_metric_counter(fl_context *ctx, const char *name)

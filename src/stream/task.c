@@ -87,6 +87,9 @@ void fl__task_cancel(fl__task *task)
 {
     atomic_store(&task->cancelled, true);
     fl__waker_wake(&task->waker);
+    fl__waker *sleeps_on = atomic_load(&task->sleeps_on);
+    if (sleeps_on)
+        fl__waker_wake(sleeps_on);
 }
 
 static fl__step end(fl__task *task, fl_status status)

@@ -64,8 +64,10 @@ struct fl__task {
     uint32_t next_input;
     fl__waker waker;
     _Atomic bool cancelled;
-    bool is_blocked; /* some channel has an overdraft */
-    bool is_dirty;   /* rows may lie in open batches */
+    fl__waker
+        *_Atomic sleeps_on; /* its thread sleeps in the middle of a step, which cancelling ends; NULL: it does not */
+    bool is_blocked;        /* some channel has an overdraft */
+    bool is_dirty;          /* rows may lie in open batches */
     bool is_opened, is_done;
     bool is_batch;        /* BATCH mode: no watermarks but the last, nothing is sent before it is full */
     int stage;            /* BATCH: when it runs */
@@ -125,16 +127,17 @@ void fl__task_flush_outputs(fl__task *task);
 /* Fails the task: the first message counts. */
 void fl__task_fail(fl__task *task, fl_status status, const char *format, ...) FL_PRINTF(3, 4);
 
-/* Accumulators of a subtask, by name. */
+/* Accumulators of a subtask, by name. Written by its task alone; others may look: what stands below count is whole, and
+ * sums are read as they are at the moment. */
 typedef struct fl__accumulator {
     const char *name; /* as the user gave it */
     bool is_double;
-    int64_t i;
-    double d;
+    _Atomic int64_t i;
+    _Atomic double d;
 } fl__accumulator;
 typedef struct fl__accumulators {
     fl__accumulator items[64];
-    uint32_t count;
+    _Atomic uint32_t count;
 } fl__accumulators;
 
 #endif
