@@ -411,9 +411,8 @@ static void take_answers(fl__async_operator *self, fl__mail *mail)
 static void call(fl__async_operator *self, fl_async_fn f, fl__async_request *request)
 {
     fl__operator *op = &self->op;
-    const fl__key *key = op->spec->key[0];
     op->ctx.timestamp = request->timestamp;
-    op->ctx.key = key ? fl__key_of(key, request->input, self->key_scratch) : NULL;
+    op->ctx.key = self->key_scratch ? fl__key_of(op->spec->key[0], request->input, self->key_scratch) : NULL;
     fl__async_running = self;
     f(request->input, fl__async_request_handle(request), &op->ctx);
     fl__async_running = NULL;

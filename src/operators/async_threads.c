@@ -79,13 +79,12 @@ static void fail_shadow(void *owner, fl_status status, const char *text)
 static void serve(worker *w, fl__async_request *request)
 {
     fl_context *ctx = &w->shadow.ctx;
-    const fl__key *key = w->shadow.spec->key[0];
     if (fl__async_request_is_wanted(request)) {
         fl_async *handle = fl__async_request_handle(request);
         ctx->timestamp = request->timestamp;
         ctx->watermark = request->watermark;
         ctx->processing_time = fl__os_now_ms(w->shadow_task.os);
-        ctx->key = key ? fl__key_of(key, request->input, w->key_scratch) : NULL;
+        ctx->key = w->key_scratch ? fl__key_of(w->shadow.spec->key[0], request->input, w->key_scratch) : NULL;
         if (!w->shadow_task.failed)
             w->pool->config->invoke(request->input, handle, ctx);
         ctx->key = NULL;

@@ -4,9 +4,9 @@
  *
  *   gates (channels of input 0 and 1) → root operator → chained operators → writers (channels)
  *
- * A step, in this order: drain the overdraft; mail; go on with what an operator left in the middle; checkpoints that were
- * asked for; processing-time timers; buffer timeout; one event of a gate, or one poll of the source; when nothing came,
- * flush what is open; then idle.
+ * A step, in this order: drain the overdraft; mail; go on with what an operator left in the middle; checkpoints that
+ * were asked for; processing-time timers; buffer timeout; one event of a gate, or one poll of the source; when nothing
+ * came, flush what is open; then idle.
  *
  * Invariants: T1 all of a task is touched by its thread only, but for `cancelled` and the waker. T2 no input is taken
  * while the overdraft is not empty or an operator is in the middle of something. T3 watermarks of the task never fall.
