@@ -529,7 +529,7 @@ static fl_status timers(fl__operator *op, fl_time now)
 
 /* ---- in ---- */
 
-static void begin(fl__async_operator *self, const char *row, fl_time timestamp)
+static void begin(fl__async_operator *self, const void *row, fl_time timestamp)
 {
     fl__async_request *request = take_request(self);
     fl__async_request_set_input(request, &self->in_layout, row);
@@ -567,11 +567,32 @@ static fl_status process(fl__operator *op, unsigned input, const fl__batch *batc
     return FL_OK;
 }
 
+/* Asks again for what was in flight at the checkpoint. FL_AGAIN: as process. */
+static fl_status ask_again(fl__async_operator *self)
+{
+    const void *row;
+    fl_time time;
+    fl_status blocked = emit(self);
+    while (fl__async_next_restored(self, &row, &time) && !has_failed(self)) {
+        if (row && self->in_flight == self->config->capacity) {
+            self->op.awaits_mail = blocked == FL_OK;
+            return FL_AGAIN;
+        }
+        if (row)
+            begin(self, row, time);
+        else
+            watermark(&self->op, time);
+        fl__async_drop_restored(self);
+        blocked = emit(self);
+    }
+    return blocked;
+}
+
 static fl_status mail(fl__operator *op, fl__mail *first)
 {
     fl__async_operator *self = self_of(op);
     take_answers(self, first);
-    return emit(self);
+    return ask_again(self);
 }
 
 /* Flink's endInput: what waits for another attempt gets it at once, and no further one. */
@@ -594,6 +615,7 @@ static fl_status open(fl__operator *op, fl_error *error)
     self->is_open = true;
     fl__layout_init(&self->in_layout, op->spec->in[0]);
     self->answered_here_end = &self->answered_here;
+    fl__arena_init(&self->restored_arena, &op->memory);
     grow_segments(self);
     reset_segment(segment_at(self, 0));
     if (op->spec->key[0])
@@ -632,6 +654,8 @@ static void close(fl__operator *op)
     fl__free(&op->memory, self->segments, self->segment_capacity * sizeof *self->segments);
     if (self->key_scratch)
         fl__free(&op->memory, self->key_scratch, op->spec->key[0]->size);
+    fl__arena_release(&self->restored_arena);
+    self->restored = NULL;
     self->owned = self->first = self->last = self->expiring = NULL;
     self->in_flight = 0;
 }
@@ -667,4 +691,6 @@ const fl__operator_class fl__async_class = {
     .finish = finish,
     .stop = stop,
     .close = close,
+    .snapshot = fl__async_snapshot,
+    .restore = fl__async_restore,
 };

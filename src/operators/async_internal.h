@@ -105,6 +105,8 @@ typedef struct fl__async_due {
     size_t rows_bytes, count;
 } fl__async_due;
 
+typedef struct fl__async_restored fl__async_restored;
+
 typedef struct fl__async_operator {
     fl__operator op;
     const fl__async_config *config;
@@ -127,10 +129,21 @@ typedef struct fl__async_operator {
     uint32_t due_count, due_capacity;
     uint64_t due_order;
     struct fl__async_threads *threads;
+    fl__arena restored_arena;
+    fl__async_restored *restored, **restored_end; /* of a checkpoint, not yet asked for again */
 } fl__async_operator;
 
 /* The operator whose function runs in this thread: its answers need no mailbox. */
 extern _Thread_local fl__async_operator *fl__async_running __attribute__((tls_model("initial-exec")));
+
+/* ---- checkpoints (async_snapshot.c) ---- */
+
+void fl__async_snapshot(fl__operator *op, fl__snapshot *to);
+fl_status fl__async_restore(fl__operator *op, fl__restored *from, fl_error *error);
+/* The next restored record with its timestamp, or watermark (row NULL); false: none is left. */
+bool fl__async_next_restored(fl__async_operator *self, const void **row, fl_time *time);
+/* It was dealt with. */
+void fl__async_drop_restored(fl__async_operator *self);
 
 /* ---- threads (async_threads.c) ---- */
 

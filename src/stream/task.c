@@ -389,10 +389,11 @@ static void take_mail(fl__task *task)
     give_mail(task, oldest);
 }
 
-/* Is all that was left in the middle a batch that cannot go on before mail comes? */
+/* Is all that was left in the middle a batch, or mail, that cannot go on before other mail comes? */
 static bool waits_for_mail(const fl__task *task)
 {
-    return task->pending == 1 && task->pending_batch && task->operators[0]->awaits_mail;
+    const fl__operator *root = task->operators[0];
+    return task->pending == 1 && (task->pending_batch || root->pending_mail) && root->awaits_mail;
 }
 
 static void resume(fl__task *task)

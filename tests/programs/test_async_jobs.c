@@ -14,7 +14,9 @@
 
 #include "collected.h"
 
+#include "cluster/job.h"
 #include "flinc/testing.h"
+#include "scratch.h"
 
 typedef struct {
     int64_t id, answer;
@@ -444,6 +446,109 @@ static void test_simulated_stuck(void **state)
     run_failing(env, "no task can go on");
 }
 
+/* ---- checkpoints ---- */
+
+enum { KEYS = 7, NUMBERS = 2000 };
+static int64_t highest_count[KEYS], sum_at_highest[KEYS];
+
+typedef struct Count {
+    int64_t key, count, sum;
+} Count;
+FL_ROW(Count, key, count, sum);
+FL_VALUE_STATE(counted, Count);
+
+static void key_of(const void *in, void *key, fl_context *ctx)
+{
+    (void)ctx;
+    *(int64_t *)key = ((const Row *)in)->id % KEYS;
+}
+
+static void name(const void *in, fl_collector *out, fl_context *ctx)
+{
+    (void)ctx;
+    char text[64];
+    snprintf(text, sizeof text, "the number that is %" PRId64, *(const int64_t *)in);
+    fl_collect(out, &(Row){ *(const int64_t *)in, 0, fl_str(text) });
+}
+
+static void find_later(const void *in, fl_async *request, fl_context *ctx)
+{
+    const Row *r = in;
+    int64_t delay = (r->id * 7919 + fl_current_processing_time(ctx)) % 9;
+    if (fl_timestamp_of(ctx) != r->id)
+        fl_fail(ctx, "%" PRId64 " has the time %" PRId64, r->id, fl_timestamp_of(ctx));
+    if (delay == 0)
+        fl_async_complete(request, r, 1);
+    else
+        fl_test_complete_after(request, fl_milliseconds(delay), r, 1);
+}
+
+static void count(const void *in, fl_collector *out, fl_context *ctx)
+{
+    const Row *r = in;
+    char text[64];
+    snprintf(text, sizeof text, "the number that is %" PRId64, r->id);
+    if (!fl_string_equal(r->text, fl_str(text)) || fl_current_watermark(ctx) >= r->id)
+        fl_fail(ctx, "%.*s came as %" PRId64 ", behind %" PRId64, FL_STR(r->text), r->id, fl_current_watermark(ctx));
+    Count *c = fl_value(ctx, counted);
+    c->key = *(const int64_t *)fl_current_key(ctx);
+    c->count++;
+    c->sum += r->id;
+    fl_collect(out, c);
+}
+
+static void note(const void *in, fl_collector *out, fl_context *ctx)
+{
+    (void)out, (void)ctx;
+    const Count *c = in;
+    if (c->count > highest_count[c->key]) {
+        highest_count[c->key] = c->count;
+        sum_at_highest[c->key] = c->sum;
+    }
+}
+
+/* What is in flight at a checkpoint is asked for again: each number is counted once. */
+static void run_killed(uint64_t seed, bool is_ordered, uint32_t *restores)
+{
+    memset(highest_count, 0, sizeof highest_count);
+    memset(sum_at_highest, 0, sizeof sum_at_highest);
+    fl_env *env = fl_env_new(0, NULL);
+    fl_set_parallelism(env, 1 + (int)(seed % 3));
+    fl_set(env, "execution.checkpointing.interval", "3 ms");
+    fl_set(env, "pipeline.auto-watermark-interval", "1 ms");
+    fl_stream *numbers = fl_watermarks(
+        fl_map(fl_sequence(env, 1, NUMBERS), name, Row), fl_bounded_out_of_orderness(fl_seconds(9)), .timestamp = "id");
+    const fl_async_options options = { .capacity = 1 + (int)(seed % 12), .where = FL_HERE };
+    fl_stream *found = fl__async(numbers, is_ordered, find_later, FL_TYPE(Row), &options);
+    fl_stream *counts = fl_process(fl_key_by_function(found, key_of, int64_t), count, Count, .states = { &counted });
+    fl_add_sink(counts, note);
+    fl__simulation simulation = { .seed = seed, .channel_capacity = 2, .segment_size = 256, .kill_every = 2500 };
+    env->simulation = &simulation;
+    if (fl_execute(env, "killed") != 0)
+        fail_msg("seed %d: %s", (int)seed, fl_env_error(env));
+    *restores += simulation.restores;
+    fl_env_free(env);
+    for (int64_t k = 0; k < KEYS; k++) {
+        int64_t n = 0, sum = 0;
+        for (int64_t i = 1; i <= NUMBERS; i++) {
+            n += i % KEYS == k;
+            sum += i % KEYS == k ? i : 0;
+        }
+        if (highest_count[k] != n || sum_at_highest[k] != sum)
+            fail_msg("seed %d: key %d came %d times instead of %d, sum %d of %d", (int)seed, (int)k,
+                (int)highest_count[k], (int)n, (int)sum_at_highest[k], (int)sum);
+    }
+}
+
+static void test_killed_jobs(void **state)
+{
+    (void)state;
+    uint32_t restores = 0;
+    for (uint64_t seed = 1; seed <= 40; seed++)
+        run_killed(seed, seed % 2, &restores);
+    assert_true(restores > 20);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -457,6 +562,7 @@ int main(void)
         cmocka_unit_test(test_simulated),
         cmocka_unit_test(test_simulated_threads),
         cmocka_unit_test(test_simulated_stuck),
+        cmocka_unit_test(test_killed_jobs),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
 }
