@@ -512,15 +512,26 @@ static void apply(const void *in, fl_collector *out, fl_context *ctx)
     emit(out, &r);
 }
 
-static fl_stream *build_window(node *n, fl_stream *keyed)
+static fl_stream *window_of(node *n, fl_stream *keyed)
 {
+    if (n->shape == SHAPE_SESSION)
+        return fl_window(keyed, fl_session_event_time(fl_milliseconds(n->size)));
+    if (n->shape == SHAPE_COUNT && n->size == n->slide)
+        return fl_count_window(keyed, n->size);
+    if (n->shape == SHAPE_COUNT)
+        return fl_sliding_count_window(keyed, n->size, n->slide);
     fl_window_assigner assigner = n->slide == n->size
                                       ? fl_tumbling_event_time(fl_milliseconds(n->size))
                                       : fl_sliding_event_time(fl_milliseconds(n->size), fl_milliseconds(n->slide));
     if (n->offset)
         assigner = fl_window_offset(assigner, fl_milliseconds(n->offset));
-    fl_stream *w = fl_window(
+    return fl_window(
         keyed, assigner, .allowed_lateness = fl_milliseconds(n->lateness), .late = n->has_late ? &late : NULL);
+}
+
+static fl_stream *build_window(node *n, fl_stream *keyed)
+{
+    fl_stream *w = window_of(n, keyed);
     int p = n->parallelism;
     switch (n->function) {
     case WINDOW_SUM: return fl_sum(w, "value", .parallelism = p, .chaining = n->chaining);
@@ -528,8 +539,9 @@ static fl_stream *build_window(node *n, fl_stream *keyed)
     case WINDOW_REDUCE: return fl_reduce(w, reduce_ordered, .parallelism = p, .chaining = n->chaining);
     case WINDOW_APPLY: return fl_window_apply(w, apply, Item, .arg = n, .parallelism = p, .chaining = n->chaining);
     default:
-        return n->salt % 2 ? fl_aggregate(w, summary, .parallelism = p, .chaining = n->chaining)
-                           : fl_aggregate(w, summary_apart, .parallelism = p, .chaining = n->chaining);
+        return n->salt % 2 || n->shape == SHAPE_SESSION
+                   ? fl_aggregate(w, summary, .parallelism = p, .chaining = n->chaining)
+                   : fl_aggregate(w, summary_apart, .parallelism = p, .chaining = n->chaining);
     }
 }
 

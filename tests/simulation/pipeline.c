@@ -304,7 +304,8 @@ static int64_t last_start(const node *n, fl_time t)
 }
 
 /* What a window emits for these records, in order of arrival. */
-static record window_result(const node *n, const records *in, const size_t *rows, size_t count, int64_t start)
+static record window_result(
+    const node *n, const records *in, const size_t *rows, size_t count, int64_t start, int64_t end)
 {
     record value = in->items[rows[0]];
     content c = { 0 };
@@ -323,8 +324,8 @@ static record window_result(const node *n, const records *in, const size_t *rows
         }
     }
     if (n->function <= WINDOW_APPLY)
-        return content_result(&c, value.key, start, start + n->size, n->function == WINDOW_APPLY);
-    value.timestamp = start + n->size - 1;
+        value = content_result(&c, value.key, start, end, n->function == WINDOW_APPLY);
+    value.timestamp = end == FL_TIME_MAX ? FL_TIME_MAX : end - 1;
     return value;
 }
 
@@ -352,8 +353,64 @@ static void windows_once(node *n, const records *in)
         rows[held++] = s[i].row;
         if (i + 1 < count && s[i + 1].key == s[i].key && s[i + 1].start == s[i].start)
             continue;
-        records_add(&n->rows, window_result(n, in, rows, held, s[i].start));
+        records_add(&n->rows, window_result(n, in, rows, held, s[i].start, s[i].start + n->size));
         held = 0;
+    }
+    free(rows);
+    free(s);
+}
+
+/* Nothing is late: a key's timestamps in order, cut where two are more than the gap apart. */
+static void sessions_once(node *n, const records *in)
+{
+    slice *s = calloc(in->count + 1, sizeof *s);
+    for (size_t i = 0; i < in->count; i++)
+        s[i] = (slice){ .key = in->items[i].key, .start = in->items[i].timestamp, .row = i };
+    qsort(s, in->count, sizeof *s, compare_slices);
+    size_t *rows = calloc(in->count + 1, sizeof *rows), held = 0;
+    for (size_t i = 0, first = 0; i < in->count; i++) {
+        rows[held++] = s[i].row;
+        if (i + 1 < in->count && s[i + 1].key == s[i].key && s[i + 1].start <= s[i].start + n->size)
+            continue;
+        records_add(&n->rows, window_result(n, in, rows, held, s[first].start, s[i].start + n->size));
+        first = i + 1;
+        held = 0;
+    }
+    free(rows);
+    free(s);
+}
+
+/* Are two neighbours of a key exactly the gap apart? Whether the first one's session has fired before the second one
+ * comes is then a matter of chance. */
+static bool has_doubtful_gap(const records *in, int64_t gap)
+{
+    bool found = false;
+    slice *s = calloc(in->count + 1, sizeof *s);
+    for (size_t i = 0; i < in->count; i++)
+        s[i] = (slice){ .key = in->items[i].key, .start = in->items[i].timestamp, .row = i };
+    qsort(s, in->count, sizeof *s, compare_slices);
+    for (size_t i = 1; i < in->count; i++)
+        found |= s[i].key == s[i - 1].key && s[i].start - s[i - 1].start == gap;
+    free(s);
+    return found;
+}
+
+/* Every slide records of a key the last size of them. */
+static void count_windows(node *n, const records *in)
+{
+    slice *s = calloc(in->count + 1, sizeof *s);
+    for (size_t i = 0; i < in->count; i++)
+        s[i] = (slice){ .key = in->items[i].key, .row = i };
+    qsort(s, in->count, sizeof *s, compare_slices);
+    size_t *rows = calloc(in->count + 1, sizeof *rows), held = 0;
+    for (size_t i = 0; i < in->count; i++) {
+        if (i && s[i].key != s[i - 1].key)
+            held = 0;
+        rows[held++] = s[i].row;
+        if (held % (size_t)n->slide)
+            continue;
+        size_t seen = held < (size_t)n->size ? held : (size_t)n->size;
+        records_add(&n->rows, window_result(n, in, rows + held - seen, seen, FL_TIME_MIN, FL_TIME_MAX));
     }
     free(rows);
     free(s);
@@ -389,7 +446,8 @@ static void windows_in_band(node *n, const records *in, records *late)
             if (all[w].fired || all[w].start + n->size - 1 > now)
                 continue;
             all[w].fired = true;
-            records_add(&n->rows, window_result(n, in, all[w].rows, all[w].count, all[w].start));
+            records_add(
+                &n->rows, window_result(n, in, all[w].rows, all[w].count, all[w].start, all[w].start + n->size));
         }
         watermark = now;
         if (i == in->count)
@@ -405,7 +463,7 @@ static void windows_in_band(node *n, const records *in, records *late)
             w->rows[w->count++] = i;
             if (last <= watermark) {
                 w->fired = true;
-                records_add(&n->rows, window_result(n, in, w->rows, w->count, start));
+                records_add(&n->rows, window_result(n, in, w->rows, w->count, start, last + 1));
             }
         }
         if (is_skipped && watermark != FL_TIME_MIN && r->timestamp + n->lateness <= watermark)
@@ -467,8 +525,40 @@ static void draw_connect(plan *p, node *n)
     n->keyed_order = n->in_band = false;
 }
 
+static void draw_count_window(plan *p, node *n, const records *in)
+{
+    n->shape = SHAPE_COUNT;
+    n->size = 1 + (int64_t)draw(p, 6);
+    n->slide = draw(p, 2) ? n->size : 1 + (int64_t)draw(p, 6);
+    n->function = (window_function)draw(p, WINDOW_FUNCTIONS);
+    n->by_order = n->function == WINDOW_APPLY;
+    count_windows(n, in);
+    n->keyed_order = n->in_band = false;
+    n->timed = n->timely = false; /* results have the last timestamp of all */
+}
+
+static void draw_session(plan *p, node *n, const records *in)
+{
+    n->shape = SHAPE_SESSION;
+    n->size = 1 + (int64_t)draw(p, 30);
+    while (has_doubtful_gap(in, n->size))
+        n->size++;
+    n->function = (window_function)draw(p, WINDOW_SUM);
+    sessions_once(n, in);
+    n->keyed_order = n->in_band = false;
+}
+
 static void draw_window(plan *p, node *n, const records *in)
 {
+    uint64_t shape = draw(p, 4);
+    if (shape == 0 && n->keyed_order) {
+        draw_count_window(p, n, in);
+        return;
+    }
+    if (shape == 1 && n->timely) {
+        draw_session(p, n, in);
+        return;
+    }
     n->slide = 5 + (int64_t)draw(p, 100);
     n->size = draw(p, 2)        ? n->slide
               : draw(p, 6) == 0 ? 1 + (int64_t)draw(p, (uint64_t)n->slide)
@@ -703,7 +793,10 @@ void plan_print(const plan *p)
         printf("  [%d] %s ×%d", i, kinds[n->kind], n->parallelism);
         for (int k = 0; k < n->in_count; k++)
             printf("%s[%d]%s", k ? ", " : " <- ", n->in[k], edges[n->edges[k]]);
-        if (n->kind == NODE_WINDOW)
+        if (n->kind == NODE_WINDOW && n->shape != SHAPE_ALIGNED)
+            printf("; %s over %s of %lld, %lld", functions[n->function],
+                n->shape == SHAPE_COUNT ? "count windows" : "sessions", (long long)n->size, (long long)n->slide);
+        else if (n->kind == NODE_WINDOW)
             printf("; %s over %lld every %lld, offset %lld, lateness %lld", functions[n->function], (long long)n->size,
                 (long long)n->slide, (long long)n->offset, (long long)n->lateness);
         if (n->kind == NODE_INTERVAL_JOIN)

@@ -81,6 +81,9 @@ typedef enum window_function {
     WINDOW_FUNCTIONS
 } window_function;
 
+/* aligned: tumbling and sliding, size and slide in ms; session: size is the gap; count: size and slide in records */
+typedef enum window_shape { SHAPE_ALIGNED, SHAPE_SESSION, SHAPE_COUNT } window_shape;
+
 /* What a source subtask does, one thing after the other. */
 typedef struct action {
     enum { ACTION_RECORD, ACTION_WATERMARK, ACTION_PAUSE, ACTION_YIELD, ACTION_IDLE } kind;
@@ -108,6 +111,7 @@ typedef struct node {
     int64_t lower, upper; /* interval join */
     fl_join_kind join;
     window_function function;
+    window_shape shape;
     bool has_late; /* the window's late records are the next node */
     int64_t disorder;
     bool is_punctuated;
