@@ -192,6 +192,15 @@ static fl__task *task_of(builder *b, const fl__node *node, uint32_t subtask)
     return b->first_task[node->vertex->id] + subtask;
 }
 
+/* Of all that one subtask sends along one edge. */
+static fl__spill_file *new_spill_file(builder *b)
+{
+    fl__spill_file *file = alloc(b, sizeof *file);
+    fl__spill_file_init(file, &b->job->spill);
+    fl__spill_add_file(&b->job->spill, file);
+    return file;
+}
+
 /* All channels of an edge, as a matrix [from][to] with NULL where subtasks do not talk. */
 static fl__channel **connect_edge(builder *b, const fl__edge *edge)
 {
@@ -200,6 +209,7 @@ static fl__channel **connect_edge(builder *b, const fl__edge *edge)
     uint32_t columns =
         (edge->has_timestamps ? FL__COLUMN_TIMESTAMP : 0) | (edge->partitioning == FL_HASH ? FL__COLUMN_HASH : 0);
     for (uint32_t i = 0; i < p; i++) {
+        fl__spill_file *file = edge->is_blocking ? new_spill_file(b) : NULL;
         for (uint32_t j = 0; j < q; j++) {
             if (!is_connected(edge, i, j))
                 continue;
@@ -211,7 +221,7 @@ static fl__channel **connect_edge(builder *b, const fl__edge *edge)
             channel->input = edge->input;
             if (edge->is_blocking) {
                 fl__spool *spool = alloc(b, sizeof *spool);
-                fl__spool_init(spool, &b->job->spill, edge->type);
+                fl__spool_init(spool, &b->job->spill, edge->type, file);
                 fl__channel_block(channel, spool);
             }
             matrix[(size_t)i * q + j] = channel;
@@ -424,6 +434,7 @@ void fl__job_release(fl__job *job)
     uint32_t channels = job->channel_count;
     for (uint32_t c = 0; c < channels; c++)
         fl__channel_release(&job->channels[c]);
+    fl__spill_release(&job->spill);
     fl__free(&job->memory, job->channels, (channels ? channels : 1) * sizeof *job->channels);
     fl__free(&job->memory, job->tasks, job->task_count * sizeof *job->tasks);
     fl__arena_release(&job->arena);

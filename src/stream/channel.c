@@ -69,8 +69,11 @@ static bool try_push(fl__channel *channel, fl__event event)
 /* Watermarks and idleness say nothing to somebody who gets everything at once. */
 static void push_blocking(fl__channel *channel, fl__event event)
 {
-    if (event.kind == FL__EVENT_END)
+    if (event.kind == FL__EVENT_END) {
         fl__spool_end(channel->spool);
+        fl__batch_free(channel->spare); /* the consumer has a long life still */
+        channel->spare = NULL;
+    }
     if (event.kind != FL__EVENT_BATCH)
         return;
     fl__batch *batch = (fl__batch *)(uintptr_t)event.value;

@@ -79,6 +79,19 @@ fl_status fl__spill_check(fl__spill *spill, fl_error *error)
 
 /* ---- a file of frames ---- */
 
+void fl__spill_add_file(fl__spill *spill, fl__spill_file *file)
+{
+    file->next = spill->files;
+    spill->files = file;
+}
+
+void fl__spill_release(fl__spill *spill)
+{
+    for (fl__spill_file *file = spill->files; file; file = file->next)
+        fl__spill_file_release(file);
+    spill->files = NULL;
+}
+
 void fl__spill_file_init(fl__spill_file *file, fl__spill *spill)
 {
     *file = (fl__spill_file){ .spill = spill, .file = FL__FILE_INIT };
@@ -228,10 +241,9 @@ fl_status fl__spill_file_read(
 
 /* ---- a queue ---- */
 
-void fl__spool_init(fl__spool *spool, fl__spill *spill, const fl_type *type)
+void fl__spool_init(fl__spool *spool, fl__spill *spill, const fl_type *type, fl__spill_file *file)
 {
-    *spool = (fl__spool){ .spill = spill, .type = type, .error = FL_ERROR_INIT };
-    fl__spill_file_init(&spool->file, spill);
+    *spool = (fl__spool){ .spill = spill, .type = type, .file = file, .error = FL_ERROR_INIT };
 }
 
 static void free_batch(fl__spool *spool, fl__batch *batch)
@@ -249,7 +261,9 @@ void fl__spool_release(fl__spool *spool)
     spool->first = spool->last = NULL;
     fl__batch_free(spool->spare);
     spool->spare = NULL;
-    fl__spill_file_release(&spool->file);
+    fl__free(spool->spill->memory, spool->frames, spool->frame_capacity * sizeof *spool->frames);
+    spool->frames = NULL;
+    spool->frame_capacity = 0;
     fl__error_release(&spool->error);
 }
 
@@ -262,6 +276,18 @@ static bool take_budget(fl__spill *spill, int64_t size)
     return false;
 }
 
+static void write_out(fl__spool *spool, const fl__batch *batch)
+{
+    if (spool->frame_count == spool->frame_capacity) {
+        uint32_t capacity = spool->frame_capacity ? spool->frame_capacity * 2 : 16;
+        spool->frames = fl__realloc(spool->spill->memory, spool->frames, spool->frame_capacity * sizeof *spool->frames,
+            capacity * sizeof *spool->frames);
+        spool->frame_capacity = capacity;
+    }
+    spool->frames[spool->frame_count++] = spool->file->size;
+    (void)!fl__spill_file_append(spool->file, batch, &spool->error); /* sticks in error */
+}
+
 bool fl__spool_add(fl__spool *spool, fl__batch *batch)
 {
     spool->rows += batch->count;
@@ -272,16 +298,15 @@ bool fl__spool_add(fl__spool *spool, fl__batch *batch)
         return true;
     }
     spool->is_spilling = true;
-    if (spool->error.status == FL_OK && fl__spill_file_append(&spool->file, batch, &spool->error) != FL_OK)
-        fl__spill_file_release(&spool->file);
+    if (spool->error.status == FL_OK)
+        write_out(spool, batch);
     return false;
 }
 
 void fl__spool_end(fl__spool *spool)
 {
-    if (spool->is_spilling && spool->error.status == FL_OK &&
-        fl__spill_file_flush(&spool->file, &spool->error) != FL_OK)
-        fl__spill_file_release(&spool->file);
+    if (spool->is_spilling && spool->error.status == FL_OK)
+        (void)!fl__spill_file_flush(spool->file, &spool->error); /* the first of those that share it; sticks */
 }
 
 fl__batch *fl__spool_next(fl__spool *spool)
@@ -293,11 +318,12 @@ fl__batch *fl__spool_next(fl__spool *spool)
             spool->last = NULL;
         return batch;
     }
-    if (spool->error.status != FL_OK || spool->read_at == spool->file.size)
+    if (spool->error.status != FL_OK || spool->frame_next == spool->frame_count)
         return NULL;
     batch = spool->spare;
     spool->spare = NULL;
-    fl_status status = fl__spill_file_read(&spool->file, &spool->read_at, spool->type, &batch, &spool->error);
+    int64_t at = spool->frames[spool->frame_next++];
+    fl_status status = fl__spill_file_read(spool->file, &at, spool->type, &batch, &spool->error);
     if (batch)
         batch->owner = spool; /* came from the file */
     if (status == FL_OK)

@@ -330,6 +330,12 @@ void fl__writer_event(fl__writer *writer, fl__event event)
 {
     fl__writer_flush(writer);
     for (uint32_t i = 0; i < writer->lane_count; i++) {
+        fl__lane *lane = &writer->lanes[i];
+        if (event.kind == FL__EVENT_END && lane->batch) { /* was opened for rows that never came */
+            fl__batch_free(lane->batch);
+            lane->batch = NULL;
+            lane->cursor = lane->limit = NULL;
+        }
         fl__channel_push(writer->lanes[i].channel, event);
         if (fl__channel_blocked(writer->lanes[i].channel))
             writer->task->is_blocked = true;

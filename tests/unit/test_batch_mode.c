@@ -262,6 +262,26 @@ static fl_stream *keyed_words(fl_env *env, int parallelism)
     return fl_key_by(fl_test_source(env, Word, words, 6, .parallelism = parallelism), "word");
 }
 
+/* A plan may be looked at, and the program go on: what BATCH put into the graph is put in once. */
+static void test_plan_first(void **state)
+{
+    (void)state;
+    fl_env *env = new_env("BATCH");
+    fl_test_rows *rows = fl_test_sink(fl_sum(keyed_words(env, 2), "count"), Word);
+    char *first = fl_plan_text(env), *second;
+    fl_discard(fl_sum(keyed_words(env, 1), "count"));
+    second = fl_plan_text(env);
+    const char *at = strstr(second, "Combine");
+    assert_non_null(at);
+    at = strstr(at + 1, "Combine");
+    assert_non_null(at);
+    assert_null(strstr(at + 1, "Combine"));
+    free(first);
+    free(second);
+    assert_rows(env, rows, sums);
+    fl_env_free(env);
+}
+
 static void test_one_result_per_key(void **state)
 {
     (void)state;
@@ -703,6 +723,7 @@ int main(void)
         cmocka_unit_test(test_bounded),
         cmocka_unit_test(test_setting),
         cmocka_unit_test(test_mode_changed_after_plan),
+        cmocka_unit_test(test_plan_first),
         cmocka_unit_test(test_one_result_per_key),
         cmocka_unit_test(test_no_watermarks),
         cmocka_unit_test(test_alignment),

@@ -45,6 +45,7 @@ static void enter(place *p, const fl__os *os, const char *folders)
 
 static void leave(place *p)
 {
+    fl__spill_release(&p->spill);
     fl__arena_release(&p->arena);
     assert_int_equal(fl__memory_used(&p->memory), 0);
 }
@@ -176,7 +177,10 @@ static void test_spool(void **state)
         enter(&p, &fl__os_linux, NULL);
         p.spill.spool_bytes_max = budgets[b];
         fl__spool spool;
-        fl__spool_init(&spool, &p.spill, FL_TYPE(Row));
+        fl__spill_file file;
+        fl__spill_file_init(&file, &p.spill);
+        fl__spill_add_file(&p.spill, &file);
+        fl__spool_init(&spool, &p.spill, FL_TYPE(Row), &file);
         for (int i = 0; i < 50; i++) {
             fl__batch *batch = batch_of(&p, i * 20);
             bool is_kept = fl__spool_add(&spool, batch);
@@ -196,6 +200,38 @@ static void test_spool(void **state)
         assert_int_equal(atomic_load(&p.spill.spool_used), 0);
         leave(&p);
     }
+}
+
+/* Two of one sender: their frames lie among each other in one file. */
+static void test_shared_file(void **state)
+{
+    (void)state;
+    place p;
+    enter(&p, &fl__os_linux, NULL);
+    fl__spill_file file;
+    fl__spill_file_init(&file, &p.spill);
+    fl__spill_add_file(&p.spill, &file);
+    fl__spool spools[2];
+    for (int s = 0; s < 2; s++)
+        fl__spool_init(&spools[s], &p.spill, FL_TYPE(Row), &file);
+    for (int i = 0; i < 60; i++) {
+        fl__batch *batch = batch_of(&p, i * 20);
+        assert_false(fl__spool_add(&spools[i % 3 == 0], batch));
+        fl__batch_free(batch);
+    }
+    for (int s = 0; s < 2; s++)
+        fl__spool_end(&spools[s]);
+    for (int i = 0; i < 60; i++) {
+        fl__batch *batch = fl__spool_next(&spools[i % 3 == 0]);
+        check_batch(batch, i * 20);
+        fl__spool_give_back(&spools[i % 3 == 0], batch);
+    }
+    for (int s = 0; s < 2; s++) {
+        assert_null(fl__spool_next(&spools[s]));
+        assert_int_equal(spools[s].error.status, FL_OK);
+        fl__spool_release(&spools[s]);
+    }
+    leave(&p);
 }
 
 /* ---- disks ---- */
@@ -238,7 +274,10 @@ static void test_full_disk(void **state)
     bad.writable = 300000;
     fl__sorter *sorter = new_sorter(&p, 0, false);
     fl__spool spool;
-    fl__spool_init(&spool, &p.spill, FL_TYPE(Row));
+    fl__spill_file file;
+    fl__spill_file_init(&file, &p.spill);
+    fl__spill_add_file(&p.spill, &file);
+    fl__spool_init(&spool, &p.spill, FL_TYPE(Row), &file);
     for (int i = 0; i < 20000; i++)
         fl__sorter_add(sorter, &(Row){ fl_string_of("k", 1), i, fl_string_of("text", 4) }, (uint64_t)i, 0);
     fl__sorter_end(sorter);
@@ -266,7 +305,10 @@ static void test_damage(void **state)
     place p;
     enter(&p, &bad.os, NULL);
     fl__spool spool;
-    fl__spool_init(&spool, &p.spill, FL_TYPE(Row));
+    fl__spill_file file;
+    fl__spill_file_init(&file, &p.spill);
+    fl__spill_add_file(&p.spill, &file);
+    fl__spool_init(&spool, &p.spill, FL_TYPE(Row), &file);
     for (int i = 0; i < 5; i++) {
         fl__batch *batch = batch_of(&p, i * 20);
         assert_false(fl__spool_add(&spool, batch));
@@ -299,7 +341,10 @@ static void test_folders(void **state)
     assert_non_null(strstr(error.text, "/nowhere"));
     fl__error_release(&error);
     fl__spool spool; /* and when the check was left out */
-    fl__spool_init(&spool, &p.spill, FL_TYPE(Row));
+    fl__spill_file file;
+    fl__spill_file_init(&file, &p.spill);
+    fl__spill_add_file(&p.spill, &file);
+    fl__spool_init(&spool, &p.spill, FL_TYPE(Row), &file);
     fl__batch *batch = batch_of(&p, 0);
     assert_false(fl__spool_add(&spool, batch));
     fl__batch_free(batch);
@@ -313,6 +358,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sorter),
         cmocka_unit_test(test_spool),
+        cmocka_unit_test(test_shared_file),
         cmocka_unit_test(test_full_disk),
         cmocka_unit_test(test_damage),
         cmocka_unit_test(test_folders),
