@@ -77,7 +77,10 @@ char *fl__graph_text(const fl__graph *graph, const char *job_name)
                 fprintf(out, ", input %u", e->input + 1);
             fputc('\n', out);
         }
-        fprintf(out, "  [%d] %s  ×%d\n", v->id + 1, v->name, v->parallelism);
+        fprintf(out, "  [%d] %s  ×%d", v->id + 1, v->name, v->parallelism);
+        if (graph->stage_count > 1)
+            fprintf(out, "  stage %d", v->stage + 1);
+        fputc('\n', out);
     }
     fclose(out);
     return text;

@@ -604,6 +604,7 @@ static void test_plan(void **state)
     fl_discard(fl_rebalance(counts), .parallelism = 1);
     char *plan = fl_plan_text(env);
     assert_has(plan, "Combine(Keyed Sum(count))");
+    assert_has(plan, "Keyed Sum(count)  ×2  stage 2");
     free(plan);
     assert_int_equal(env->graph.stage_count, 3);
     fl_env_free(env);
