@@ -154,6 +154,25 @@ fl_stream *fl__co_process(fl_stream *in, fl_function f1, fl_function f2, const f
 #define fl_co_flat_map(in, f1, f2, Out, ...) fl__co_flat_map((in), (f1), (f2), FL_TYPE(Out), FL__OPTIONS(__VA_ARGS__))
 #define fl_co_process(in, f1, f2, Out, ...) fl__co_process((in), (f1), (f2), FL_TYPE(Out), FL__OPTIONS(__VA_ARGS__))
 
+fl_stream *fl__iterate(fl_stream *in, fl_duration max_wait, const fl_options *options);
+fl_stream *fl__close_with(fl_stream *iteration, fl_stream *feedback, const fl_options *options);
+/* Begins a loop: what it returns are the records of in, and those of the stream that fl_close_with then names. Between
+ * the two lie operators of which some must let go of records (filter, side output), or nothing ever ends.
+ *
+ *     fl_stream *loop = fl_iterate(numbers, fl_seconds(0));
+ *     fl_stream *steps = fl_process(loop, halve, int64_t);              // emits what is done to a side output
+ *     fl_close_with(loop, steps);
+ *     fl_print(fl_side_output(steps, done));
+ *
+ * When all input has ended the loop ends as soon as nothing goes around in it any more. max_wait > 0: at the latest when
+ * no record came back to a subtask of its head for so long; what is on its way then goes through once more, and what it
+ * feeds back is lost. It is needed only where an operator in the loop hides that it is empty: fl_watermarks. Event time
+ * stands still inside (but for records' timestamps), until the loop ends. Parallelism: in's. Not in BATCH mode. */
+#define fl_iterate(in, max_wait, ...) fl__iterate((in), (max_wait), FL__OPTIONS(__VA_ARGS__))
+/* The stream that goes back: of the iteration's type and parallelism (or repartitioned, e.g. by fl_rebalance). Once per
+ * iteration. Feedback waits in memory when the loop is busy: it never blocks. */
+#define fl_close_with(iteration, feedback, ...) fl__close_with((iteration), (feedback), FL__OPTIONS(__VA_ARGS__))
+
 fl_stream *fl__side_output(fl_stream *in, const fl_tag *tag, fl_where where);
 /* What the operator behind this stream emits to the tag. */
 #define fl_side_output(in, tag_object) fl__side_output((in), &(tag_object).tag, FL_HERE)

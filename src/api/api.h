@@ -28,6 +28,7 @@ struct fl_stream {
     const void *window; /* windowed: the operators' const fl__window_spec * (operators/window.h), in the env's arena */
     fl_stream *const *parts; /* union: its members; connected: the two */
     size_t part_count;
+    struct fl__iteration *iteration; /* fl_iterate made it; NULL */
 };
 
 struct fl_env {
