@@ -4,8 +4,8 @@
  *     flinc-libs: -lm
  *
  * The first gives names of pkg-config packages, whose flags are used to compile and to link; the program can do without
- * those that end in '?' (it asks by __has_include). The second gives words for the linker. A line begins with one of the
- * two names after blanks, '/' and '*'. */
+ * those that end in '?' (it asks by __has_include). The second gives words for the linker. A line begins with one of
+ * the two names after blanks, '/' and '*'. */
 #ifndef FL_CLI_NEEDS_H
 #define FL_CLI_NEEDS_H
 

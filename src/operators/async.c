@@ -13,8 +13,8 @@
  * it. Only retries need a heap.
  *
  * Invariants: A1 in_flight ≤ capacity. A2 first == NULL: nothing is in flight, one segment, not closed. A3 a request's
- * segment is one of [segment_head, segment_tail]; its `left` counts it. A4 what is emitted bears its record's timestamp,
- * between the marks that the record stood between. */
+ * segment is one of [segment_head, segment_tail]; its `left` counts it. A4 what is emitted bears its record's
+ * timestamp, between the marks that the record stood between. */
 #include "operators/async_internal.h"
 
 #include "base/log.h"

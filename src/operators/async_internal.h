@@ -73,7 +73,7 @@ void fl__async_request_give_up(fl__async_request *request);
 void fl__async_request_set_input(fl__async_request *request, const fl__layout *layout, const void *row);
 /* It was still in the threads' queue when they ended: nobody will answer, but perhaps the timeout handler. */
 void fl__async_request_withdraw(fl__async_request *request);
-/* Copies rows and what they point to into one block (of fl__alloc, no account), which it makes as large as it must be. */
+/* Copies rows and what they point to into one block (of fl__alloc, no account), made as large as it must be. */
 void fl__async_copy_rows(const fl__layout *layout, const void *rows, size_t count, char **block, size_t *bytes);
 /* The operator ends: gives the request back to the pool, or lets it loose when an answer is to come. */
 void fl__async_request_abandon(fl__async_request *request);
@@ -147,7 +147,7 @@ void fl__async_drop_restored(fl__async_operator *self);
 
 /* ---- threads (async_threads.c) ---- */
 
-/* Under a virtual clock there are none: fl__async_threads_serve calls the function at once, as the first thread would. */
+/* Under a virtual clock there are none: fl__async_threads_serve calls the function at once, as the first one would. */
 struct fl__async_threads *fl__async_threads_new(fl__async_operator *op, bool is_virtual);
 void fl__async_threads_serve(struct fl__async_threads *threads, fl__async_request *request);
 /* Ends them: what is queued is left alone, what runs is waited for. What they failed with fails the operator. */

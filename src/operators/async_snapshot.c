@@ -1,5 +1,5 @@
-/* Checkpoints of async I/O: the records in flight with the watermarks between them, and after a restore the same requests
- * again, before anything else (Flink's AsyncWaitOperator.snapshotState and open).
+/* Checkpoints of async I/O: the records in flight with the watermarks between them, and after a restore the same
+ * requests again, before anything else (Flink's AsyncWaitOperator.snapshotState and open).
  *
  *   VALUES   schema of the records | entries varint | for each: what u8, then
  *            RECORD: timestamp (zigzag varint), value;  WATERMARK: time (zigzag varint)

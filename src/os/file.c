@@ -217,9 +217,12 @@ fl_status fl__folder_make(const fl__os *os, const char *path, fl_error *error)
         *p = 0;
         failed = os->mkdir(os, part);
         fl__file_info info;
+        int unseen = failed != 0 ? os->stat(os, part, &info) : -1;
         /* Exists, or may not be made but is there all the same (a read-only file system says EROFS). */
-        if (failed != 0 && os->stat(os, part, &info) == 0)
+        if (failed != 0 && unseen == 0)
             failed = info.folder ? 0 : -ENOTDIR;
+        else if (failed == -EEXIST)
+            failed = unseen; /* which is the reason */
         *p = end;
         if (end == 0)
             break;

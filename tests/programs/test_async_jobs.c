@@ -264,6 +264,49 @@ static void test_threads_end_early(void **state)
     run_failing(env, "the sink fails");
 }
 
+/* The only thread is held up by the first record: time limits run out for that one and for those in the queue, which
+ * are then not asked for at all. The thread goes on when all has come out. */
+static _Atomic int asked_in_thread;
+
+static void work_until_told(const void *in, fl_async *request, fl_context *ctx)
+{
+    (void)ctx;
+    atomic_fetch_add(&asked_in_thread, 1);
+    int64_t n = *(const int64_t *)in;
+    sem_wait(&go_on);
+    assert_int_equal(*(const int64_t *)in, n); /* it stays, although others have answered */
+    assert_ptr_equal(fl_async_input(request), in);
+    answer(request);
+}
+
+static void answer_instead(const void *in, fl_async *request, fl_context *ctx)
+{
+    (void)ctx;
+    fl_async_complete_one(request, &(Row){ *(const int64_t *)in, -1, fl_str("too late") });
+}
+
+static void let_go_on(const void *in, fl_collector *out, fl_context *ctx)
+{
+    (void)out;
+    assert_int_equal(((const Row *)in)->answer, -1);
+    int64_t *count = fl_self(ctx);
+    if (++*count == 30)
+        sem_post(&go_on);
+}
+
+static void test_threads_time_out(void **state)
+{
+    (void)state;
+    atomic_store(&asked_in_thread, 0);
+    sem_init(&go_on, 0, 0);
+    fl_env *env = fl_env_new(0, NULL);
+    fl_stream *answers = fl_async_unordered(fl_sequence(env, 0, 29), work_until_told, Row, .threads = 1, .capacity = 10,
+        .timeout = fl_milliseconds(20), .on_timeout = answer_instead);
+    fl_add_sink(answers, let_go_on, .instance_size = sizeof(int64_t));
+    run_job(env);
+    assert_int_equal(asked_in_thread, 1);
+}
+
 /* ---- the job ends with requests in flight ---- */
 
 static void fail_when_full(const void *in, fl_collector *out, fl_context *ctx)
@@ -556,6 +599,7 @@ int main(void)
         cmocka_unit_test(test_threads),
         cmocka_unit_test(test_threads_fail),
         cmocka_unit_test(test_threads_end_early),
+        cmocka_unit_test(test_threads_time_out),
         cmocka_unit_test(test_answers_after_failure),
         cmocka_unit_test(test_end_hurries_retries),
         cmocka_unit_test(test_end_waits_for_timeouts),
