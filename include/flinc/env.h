@@ -61,6 +61,16 @@ void fl__set_max_parallelism(fl_env *env, int n, fl_where where);
 typedef enum fl_runtime_mode { FL_STREAMING, FL_BATCH, FL_AUTOMATIC } fl_runtime_mode;
 void fl__set_runtime_mode(fl_env *env, fl_runtime_mode mode, fl_where where);
 #define fl_set_runtime_mode(env, mode) fl__set_runtime_mode((env), (mode), FL_HERE)
+/* What a slot of this group offers, for each subtask of each operator in it (.slot_sharing_group of operators): Flink's
+ * SlotSharingGroup. Once one of them is given, cores and heap are needed. Kept in the plan; a job in one process takes what
+ * it needs. Memory as text: "512m". fl_slot_sharing_group(env, "models", .cpu_cores = 2, .heap_memory = "1g") */
+typedef struct fl_slot_resources {
+    double cpu_cores;
+    const char *heap_memory, *off_heap_memory, *managed_memory;
+} fl_slot_resources;
+void fl__slot_sharing_group(fl_env *env, const char *name, fl_where where, const fl_slot_resources *resources);
+#define fl_slot_sharing_group(env, name, ...)                                                                          \
+    fl__slot_sharing_group((env), (name), FL_HERE, &(const fl_slot_resources){ __VA_ARGS__ })
 /* How long a batch that is not full may wait, ms; 0: every record goes at once; -1: only full batches. Default 100, but
  * a task without input flushes at once. */
 void fl_set_buffer_timeout(fl_env *env, int64_t ms);

@@ -105,6 +105,13 @@ fl_stream *fl__partition_custom(
 /* partitioner gets the field (or the record, when field is NULL) and the number of channels. */
 #define fl_partition_custom(in, partitioner, field, ...)                                                               \
     fl__partition_custom((in), (partitioner), (field), FL__OPTIONS(__VA_ARGS__))
+fl_stream *fl__partition_custom_by(
+    fl_stream *in, fl_partition_fn partitioner, void *arg, fl_where where, const char *const *names, size_t count);
+/* The same by several fields, or nested ones ("home.city"): the partitioner gets a key as of fl_key_by, a tuple of the
+ * fields. arg: fl_arg of the partitioner's context. */
+#define fl_partition_custom_by(in, partitioner, arg, ...)                                                              \
+    fl__partition_custom_by((in), (partitioner), (arg), FL_HERE, (const char *const[]){ __VA_ARGS__ },                 \
+        sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(const char *))
 
 /* ---- rolling aggregations on keyed streams, final ones on windows ---- */
 

@@ -3,6 +3,7 @@
 #include "api/substitute.h"
 #include "base/config.h"
 #include "base/params.h"
+#include "base/units.h"
 
 #include <stdio.h>
 
@@ -48,7 +49,9 @@ fl_env *fl_env_new(int argc, char **argv)
 void fl__env_new_graph(fl_env *env)
 {
     int parallelism = env->graph.default_parallelism, max_parallelism = env->graph.default_max_parallelism;
+    fl__slot_group *slot_groups = env->graph.slot_groups;
     fl__graph_init(&env->graph, &env->arena, &env->error);
+    env->graph.slot_groups = slot_groups;
     env->graph.default_parallelism = parallelism;
     env->graph.default_max_parallelism = max_parallelism;
     env->is_executed = false;
@@ -141,6 +144,58 @@ void fl__set_max_parallelism(fl_env *env, int n, fl_where where)
     }
     env->max_parallelism_set = true;
     env->graph.default_max_parallelism = n;
+}
+
+static bool slot_memory(fl_env *env, const char *what, const char *text, int64_t *bytes, fl_where where)
+{
+    *bytes = 0;
+    if (!text || fl__parse_memory(text, bytes))
+        return true;
+    fl__stream_error(env, where, "fl_slot_sharing_group: %s is \"%s\"; give a size such as 512m", what, text);
+    return false;
+}
+
+/* Flink's SlotSharingGroup.Builder: without any resource the group's are unknown; else cores and heap must be there. */
+static bool are_resources_wrong(fl_env *env, const fl__slot_group *group)
+{
+    if (group->cpu_cores > 0 && group->heap_bytes > 0)
+        return false;
+    if (group->cpu_cores == 0 && group->heap_bytes == 0 && group->off_heap_bytes == 0 && group->managed_bytes == 0)
+        return false;
+    fl__stream_error(env, group->where,
+        "fl_slot_sharing_group: group \"%s\" needs both .cpu_cores and .heap_memory, above 0, when it says anything about "
+        "its resources",
+        group->name);
+    return true;
+}
+
+void fl__slot_sharing_group(fl_env *env, const char *name, fl_where where, const fl_slot_resources *resources)
+{
+    if (!name || !*name) {
+        fl__stream_error(env, where, "fl_slot_sharing_group: the group has no name");
+        return;
+    }
+    fl__slot_group group = {
+        .name = fl__arena_strdup(&env->arena, name), .cpu_cores = resources->cpu_cores, .where = where
+    };
+    if (!slot_memory(env, ".heap_memory", resources->heap_memory, &group.heap_bytes, where) ||
+        !slot_memory(env, ".off_heap_memory", resources->off_heap_memory, &group.off_heap_bytes, where) ||
+        !slot_memory(env, ".managed_memory", resources->managed_memory, &group.managed_bytes, where) ||
+        are_resources_wrong(env, &group))
+        return;
+    fl__slot_group **end = &env->graph.slot_groups;
+    for (; *end; end = &(*end)->next) {
+        const fl__slot_group *other = *end;
+        if (strcmp(other->name, name) != 0)
+            continue;
+        if (other->cpu_cores != group.cpu_cores || other->heap_bytes != group.heap_bytes ||
+            other->off_heap_bytes != group.off_heap_bytes || other->managed_bytes != group.managed_bytes)
+            fl__stream_error(env, where, "fl_slot_sharing_group: group \"%s\" was given other resources before (%s:%d)",
+                name, other->where.file ? other->where.file : "?", other->where.line);
+        return;
+    }
+    if (group.cpu_cores > 0)
+        *end = fl__arena_memdup(&env->arena, &group, sizeof group);
 }
 
 void fl_set_buffer_timeout(fl_env *env, int64_t ms)

@@ -326,9 +326,9 @@ static fl_stream *keyed(fl_stream *in, const fl__key *key)
     return s;
 }
 
-static fl_stream *key_error(fl_stream *in, fl_where where, fl_error *error)
+static fl_stream *key_error(fl_stream *in, const char *call, fl_where where, fl_error *error)
 {
-    fl_stream *s = fl__stream_error(in->env, where, "fl_key_by: %s", error->text);
+    fl_stream *s = fl__stream_error(in->env, where, "%s: %s", call, error->text);
     fl__error_release(error);
     return s;
 }
@@ -340,7 +340,7 @@ fl_stream *fl__key_by(fl_stream *in, fl_where where, const char *const *names, s
     fl__key *key = fl__env_alloc(in->env, sizeof *key);
     fl_error error = FL_ERROR_INIT;
     if (fl__key_init_fields(key, &in->env->arena, in->type, names, NULL, count, &error) != FL_OK)
-        return key_error(in, where, &error);
+        return key_error(in, "fl_key_by", where, &error);
     return keyed(in, key);
 }
 
@@ -351,7 +351,7 @@ fl_stream *fl__key_by_index(fl_stream *in, fl_where where, const int *indexes, s
     fl__key *key = fl__env_alloc(in->env, sizeof *key);
     fl_error error = FL_ERROR_INIT;
     if (fl__key_init_fields(key, &in->env->arena, in->type, NULL, indexes, count, &error) != FL_OK)
-        return key_error(in, where, &error);
+        return key_error(in, "fl_key_by", where, &error);
     return keyed(in, key);
 }
 
@@ -380,29 +380,41 @@ fl_stream *fl__key_by_function(fl_stream *in, fl_key_fn f, const fl_type *type, 
     fl__key *key = fl__env_alloc(in->env, sizeof *key);
     fl_error error = FL_ERROR_INIT;
     if (fl__key_init_selector(key, type, select_key, s, &error) != FL_OK)
-        return key_error(in, options->where, &error);
+        return key_error(in, "fl_key_by_function", options->where, &error);
     return keyed(in, key);
+}
+
+static fl_stream *partition_by_key(
+    fl_stream *in, fl_partition_fn partitioner, const fl__key *key, void *arg, fl_where where)
+{
+    fl_stream *s = fl__partition(in, FL_CUSTOM, where);
+    s->key = key;
+    s->partitioner = partitioner;
+    s->partitioner_arg = arg;
+    return s;
+}
+
+fl_stream *fl__partition_custom_by(
+    fl_stream *in, fl_partition_fn partitioner, void *arg, fl_where where, const char *const *names, size_t count)
+{
+    if (fl__stream_failed(in) || fl__stream_is_wrong_kind(in, "fl_partition_custom", where))
+        return in;
+    if (!partitioner)
+        return fl__stream_error(in->env, where, "fl_partition_custom: the partitioner is NULL");
+    fl__key *key = NULL;
+    if (count > 0) {
+        key = fl__env_alloc(in->env, sizeof *key);
+        fl_error error = FL_ERROR_INIT;
+        if (fl__key_init_fields(key, &in->env->arena, in->type, names, NULL, count, &error) != FL_OK)
+            return key_error(in, "fl_partition_custom", where, &error);
+    }
+    return partition_by_key(in, partitioner, key, arg, where);
 }
 
 fl_stream *fl__partition_custom(
     fl_stream *in, fl_partition_fn partitioner, const char *field, const fl_options *options)
 {
-    if (fl__stream_failed(in) || fl__stream_is_wrong_kind(in, "fl_partition_custom", options->where))
-        return in;
-    if (!partitioner)
-        return fl__stream_error(in->env, options->where, "fl_partition_custom: the partitioner is NULL");
-    fl__key *key = NULL;
-    if (field) {
-        key = fl__env_alloc(in->env, sizeof *key);
-        fl_error error = FL_ERROR_INIT;
-        if (fl__key_init_fields(key, &in->env->arena, in->type, &field, NULL, 1, &error) != FL_OK)
-            return key_error(in, options->where, &error);
-    }
-    fl_stream *s = fl__partition(in, FL_CUSTOM, options->where);
-    s->key = key;
-    s->partitioner = partitioner;
-    s->partitioner_arg = options->arg;
-    return s;
+    return fl__partition_custom_by(in, partitioner, options->arg, options->where, &field, field ? 1 : 0);
 }
 
 /* ---- aggregations ---- */

@@ -82,8 +82,8 @@ struct part {
     const fl_field *field;
     const char *name;
     uint32_t offset; /* in the row */
-    bool nullable;
-    uint32_t nulls_offset, null_bit;
+    uint32_t null_count;
+    struct fl__null_place nulls[FL__KEY_DEPTH];
 };
 
 /* Field by index, the fl_nulls member not counted. */
@@ -100,8 +100,8 @@ static unsigned field_total(const fl_type *row)
     return row->field_count - (fl__type_nulls(row) != NULL);
 }
 
-/* Sets part's null bit if the field at part->offset, or a nested row on the way to it, is nullable. */
-static fl_status find_null_bit(struct part *part, const fl_type *row, fl_error *error)
+/* Notes where it stands that the field at part->offset, or a nested row on the way to it, is null. */
+static fl_status find_null_bits(struct part *part, const fl_type *row, fl_error *error)
 {
     const char *name = part->name;
     uint32_t base = 0;
@@ -118,14 +118,12 @@ static fl_status find_null_bit(struct part *part, const fl_type *row, fl_error *
             }
             bit++;
         }
-        if (nulls && part->nullable)
+        if (nulls && part->null_count == FL__KEY_DEPTH)
             return fl__error_set(error, FL_ERROR_INVALID,
-                "field %s cannot be a key: it and a row around it are nullable; key by a selector function", name);
-        if (nulls) {
-            part->nullable = true;
-            part->nulls_offset = base + nulls->offset;
-            part->null_bit = bit;
-        }
+                "field %s cannot be a key: it lies in more than %d nullable rows; key by a selector function", name,
+                FL__KEY_DEPTH - 1);
+        if (nulls)
+            part->nulls[part->null_count++] = (struct fl__null_place){ base + nulls->offset, bit };
         if (!on_the_way || on_the_way == part->field)
             return FL_OK;
         base += on_the_way->offset;
@@ -159,7 +157,7 @@ static fl_status find_part(
         return fl__error_set(error, FL_ERROR_INVALID,
             "field %s of %s cannot be a key: it holds arrays or maps; key by a selector function", part->name,
             row->name);
-    return find_null_bit(part, row, error);
+    return find_null_bits(part, row, error);
 }
 
 /* The type of one field by itself. */
@@ -236,7 +234,7 @@ fl_status fl__key_init_fields(fl__key *key, fl__arena *arena, const fl_type *row
             find_part(&parts[i], arena, row_type, names ? names[i] : NULL, names ? 0 : indexes[i], error);
         if (status != FL_OK)
             return status;
-        nullable |= parts[i].nullable;
+        nullable |= parts[i].null_count > 0;
     }
     if (count == 1 && !nullable) {
         fl_status status = init(key, type_of_field(arena, parts[0].field), error);
@@ -259,9 +257,8 @@ fl_status fl__key_init_fields(fl__key *key, fl__arena *arena, const fl_type *row
         part->from = parts[i].offset;
         part->to = tuple->fields[i].offset;
         part->size = tuple->fields[i].size;
-        part->nullable = parts[i].nullable;
-        part->nulls_from = parts[i].nulls_offset;
-        part->null_bit = parts[i].null_bit;
+        part->null_count = parts[i].null_count;
+        memcpy(part->nulls, parts[i].nulls, sizeof part->nulls);
     }
     key->nullable = nullable;
     key->nulls_to = nullable ? tuple->fields[count].offset : 0;
@@ -273,11 +270,13 @@ void fl__key_extract_nulls(const fl__key *key, const void *row, void *scratch)
     uint64_t nulls = 0;
     for (uint32_t i = 0; i < key->part_count; i++) {
         const struct fl__key_part *part = &key->parts[i];
-        uint64_t bits;
-        if (!part->nullable)
-            continue;
-        memcpy(&bits, (const char *)row + part->nulls_from, sizeof bits);
-        if ((bits >> part->null_bit) & 1) {
+        bool is_null = false;
+        for (uint32_t n = 0; n < part->null_count && !is_null; n++) {
+            uint64_t bits;
+            memcpy(&bits, (const char *)row + part->nulls[n].from, sizeof bits);
+            is_null = (bits >> part->nulls[n].bit) & 1;
+        }
+        if (is_null) {
             nulls |= UINT64_C(1) << i;
             memset((char *)scratch + part->to, 0, part->size);
         }

@@ -15,6 +15,8 @@ typedef enum fl__key_class {
 
 typedef void (*fl__key_selector)(const void *row, void *key, void *context);
 
+enum { FL__KEY_DEPTH = 8 }; /* nullable rows within rows on the way to a key's field */
+
 typedef struct fl__key {
     const fl_type *type; /* of the key */
     fl__key_class class;
@@ -27,8 +29,10 @@ typedef struct fl__key {
     struct fl__key_part {
         uint32_t from, to, size;
         fl_kind kind;
-        bool nullable; /* bit null_bit of the 64 at nulls_from in the row says so */
-        uint32_t nulls_from, null_bit;
+        uint32_t null_count; /* it is null when one of these is set: its own bit, those of the rows around it */
+        struct fl__null_place {
+            uint32_t from, bit; /* of the 64 at from in the row */
+        } nulls[FL__KEY_DEPTH];
     } parts[16];
     bool nullable; /* some part is; the tuple's own null bits lie at nulls_to */
     uint32_t nulls_to;

@@ -56,13 +56,23 @@ typedef struct fl__vertex {
     struct fl__vertex *next;
 } fl__vertex;
 
+/* What the program asked for slots of a group. */
+typedef struct fl__slot_group {
+    const char *name;
+    double cpu_cores;
+    int64_t heap_bytes, off_heap_bytes, managed_bytes;
+    fl_where where;
+    struct fl__slot_group *next;
+} fl__slot_group;
+
 typedef struct fl__graph {
     fl__arena *arena;
     fl__node *nodes, **nodes_end;
     int node_count;
     fl__vertex *vertices; /* after fl__graph_chain */
     int vertex_count;
-    fl_error *error; /* sticky: the environment's */
+    fl__slot_group *slot_groups; /* those with resources, in the order of the program */
+    fl_error *error;             /* sticky: the environment's */
     bool chaining_enabled;
     fl_runtime_mode mode;                             /* as asked for */
     bool is_pipelined;                                /* BATCH without blocking exchanges */

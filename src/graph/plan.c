@@ -50,6 +50,12 @@ char *fl__graph_json(const fl__graph *graph, const char *job_name)
     return text;
 }
 
+static void write_memory(FILE *out, int64_t bytes, const char *what)
+{
+    if (bytes > 0)
+        fprintf(out, ", %.3g MiB %s", (double)bytes / (1 << 20), what);
+}
+
 /* One line a vertex, with what comes into it:
  *
  *   Word count: 2 vertices, 3 tasks
@@ -78,8 +84,17 @@ char *fl__graph_text(const fl__graph *graph, const char *job_name)
             fputc('\n', out);
         }
         fprintf(out, "  [%d] %s  ×%d", v->id + 1, v->name, v->parallelism);
+        if (strcmp(v->slot_sharing_group, "default") != 0)
+            fprintf(out, "  in group %s", v->slot_sharing_group);
         if (graph->stage_count > 1)
             fprintf(out, "  stage %d", v->stage + 1);
+        fputc('\n', out);
+    }
+    for (const fl__slot_group *group = graph->slot_groups; group; group = group->next) {
+        fprintf(out, "  slots of group %s: %g cores", group->name, group->cpu_cores);
+        write_memory(out, group->heap_bytes, "heap");
+        write_memory(out, group->off_heap_bytes, "off-heap");
+        write_memory(out, group->managed_bytes, "managed");
         fputc('\n', out);
     }
     fclose(out);

@@ -335,6 +335,14 @@ BAD(null_map, fl_test_sink(fl_map(source(env, "a", 0), NULL, Item), Item))
 BAD(null_filter, fl_test_sink(fl_filter(source(env, "a", 0), NULL), Item))
 BAD(null_reduce, fl_test_sink(fl_reduce(fl_key_by(source(env, "a", 0), "key"), NULL), Item))
 BAD(null_selector, fl_test_sink(fl_sum(fl_key_by_function(source(env, "a", 0), NULL, int64_t), "price"), Item))
+BAD(partition_fields, fl_test_sink(fl_partition_custom_by(source(env, "a", 0), first_channel, NULL, "key", "kez"), Item))
+BAD(partition_null, fl_test_sink(fl_partition_custom_by(source(env, "a", 0), NULL, NULL, "key", "name"), Item))
+BAD(slot_no_name, fl_slot_sharing_group(env, ""))
+BAD(slot_no_heap, fl_slot_sharing_group(env, "g", .cpu_cores = 1))
+BAD(slot_no_cores, fl_slot_sharing_group(env, "g", .managed_memory = "1g"))
+BAD(slot_negative, fl_slot_sharing_group(env, "g", .cpu_cores = -1, .heap_memory = "1g"))
+BAD(slot_size, fl_slot_sharing_group(env, "g", .cpu_cores = 1, .heap_memory = "much"))
+BAD(slot_twice, fl_slot_sharing_group(env, "g", .cpu_cores = 1, .heap_memory = "1g"); fl_slot_sharing_group(env, "g", .cpu_cores = 2, .heap_memory = "1g"))
 BAD(null_partitioner, fl_test_sink(fl_partition_custom(source(env, "a", 0), NULL, "key"), Item))
 BAD(partition_field, fl_test_sink(fl_partition_custom(source(env, "a", 0), first_channel, "kez"), Item))
 BAD(time_field, fl_test_sink(fl_watermarks(source(env, "a", 0), fl_monotonous_timestamps(), .timestamp = "name"), Item))
@@ -379,6 +387,14 @@ static const struct {
     { "NULL reduce", null_reduce, "fl_reduce: the function is NULL", "" },
     { "NULL selector", null_selector, "NULL", "" },
     { "NULL partitioner", null_partitioner, "NULL", "" },
+    { "partition fields", partition_fields, "fl_partition_custom: Item has no field \"kez\"", "key, price, name" },
+    { "NULL partitioner by fields", partition_null, "fl_partition_custom: the partitioner is NULL", "" },
+    { "group without a name", slot_no_name, "the group has no name", "" },
+    { "group without heap", slot_no_heap, "group \"g\" needs both .cpu_cores and .heap_memory", "above 0" },
+    { "group without cores", slot_no_cores, "needs both .cpu_cores and .heap_memory", "above 0" },
+    { "group of negative cores", slot_negative, "needs both .cpu_cores and .heap_memory", "above 0" },
+    { "group of no size", slot_size, ".heap_memory is \"much\"", "512m" },
+    { "group twice", slot_twice, "group \"g\" was given other resources before", "test_graph.c" },
     { "partition field", partition_field, "kez", "key, price, name" },
     { "time in a string", time_field, "field name of Item holds no time", "int64_t" },
     { "no time field", no_time_field, "no field \"at\"", "key, price, name" },
@@ -410,6 +426,99 @@ static void test_bad_programs(void **state)
         fl_env_free(env);
     }
     assert_int_equal(wrong, 0);
+}
+
+/* ---- partitioning and keys by several fields ---- */
+
+typedef struct {
+    int64_t street;
+    fl_string name;
+} StreetAndName;
+
+static int by_street_and_name(const void *key, int channels, fl_context *ctx)
+{
+    const StreetAndName *k = key;
+    assert_ptr_equal(fl_arg(ctx), &side);
+    return (int)((k->street + (int64_t)fl_string_length(k->name)) % channels);
+}
+
+static int by_number(const void *key, int channels, fl_context *ctx)
+{
+    (void)ctx;
+    return *(const int32_t *)key % channels;
+}
+
+static void test_custom_partitioning_by_fields(void **state)
+{
+    (void)state;
+    fl_env *env = fl_env_new(0, NULL);
+    Item items[] = { { .name = fl_str("ab"), .home = { 1, 2 } }, { .name = fl_str("abc"), .home = { 1, 0 } },
+        { .name = fl_str("a name that is not short"), .home = { 0, 1 } } };
+    fl_stream *in = fl_test_source(env, Item, items, 3);
+    fl_stream *several =
+        fl_partition_custom_by(in, by_street_and_name, (void *)(uintptr_t)&side, "home.street", "name");
+    fl_test_rows *a = fl_test_sink(several, Item, .parallelism = 3);
+    fl_test_rows *b = fl_test_sink(fl_partition_custom(in, by_number, "home.number"), Item, .parallelism = 3);
+    assert_int_equal(fl_execute(env, "custom"), 0);
+    size_t count;
+    const Item *rows = fl_test_get(a, &count);
+    assert_int_equal(count, 3);
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(fl_test_subtask(a, i), (rows[i].home.street + (int64_t)fl_string_length(rows[i].name)) % 3);
+    rows = fl_test_get(b, &count);
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(fl_test_subtask(b, i), rows[i].home.number % 3);
+    fl_env_free(env);
+}
+
+/* Sums by keys of mixed kinds, at any parallelism, beside ones worked out by hand. */
+static void test_keys_of_several_fields(void **state)
+{
+    (void)state;
+    enum { ROWS = 600 };
+    static Item items[ROWS];
+    static const char *const names[] = { "a", "b", "a name that is longer than what fits inline", "b" };
+    int64_t expected[4 * 5] = { 0 };
+    for (int i = 0; i < ROWS; i++) {
+        items[i] = (Item){ .key = 1, .name = fl_str(names[i % 4]), .home = { i % 5, 1 } };
+        expected[(i % 4 == 3 ? 1 : i % 4) * 5 + i % 5]++;
+    }
+    for (int p = 1; p <= 3; p++) {
+        fl_env *env = fl_env_new(0, NULL);
+        fl_stream *keyed = fl_key_by(fl_test_source(env, Item, items, ROWS), "name", "home.street", "home.number");
+        fl_test_rows *sums = fl_test_sink(fl_sum(keyed, "key", .parallelism = p), Item);
+        assert_int_equal(fl_execute(env, "keys"), 0);
+        int64_t highest[4 * 5] = { 0 };
+        size_t count;
+        const Item *rows = fl_test_get(sums, &count);
+        assert_int_equal(count, ROWS);
+        for (size_t i = 0; i < count; i++) {
+            int name = rows[i].name.length > 12 ? 2 : fl_string_equal(rows[i].name, fl_str("b"));
+            int64_t *h = &highest[name * 5 + rows[i].home.street];
+            *h = rows[i].key > *h ? rows[i].key : *h;
+        }
+        assert_memory_equal(highest, expected, sizeof expected);
+        fl_env_free(env);
+    }
+}
+
+/* ---- slot sharing groups ---- */
+
+static void test_slot_groups(void **state)
+{
+    (void)state;
+    fl_env *env = fl_env_new(0, NULL);
+    fl_slot_sharing_group(env, "models", .cpu_cores = 1.5, .heap_memory = "512m", .managed_memory = "1g");
+    fl_slot_sharing_group(env, "models", .cpu_cores = 1.5, .heap_memory = "512 mb", .managed_memory = "1024m");
+    fl_slot_sharing_group(env, "plain"); /* resources unknown */
+    fl_test_sink(fl_map(source(env, "a", 0), pass, Item, .slot_sharing_group = "models"), Item);
+    char *text = fl_plan_text(env);
+    assert_non_null(text);
+    assert_non_null(strstr(text, "  in group models\n"));
+    assert_non_null(strstr(text, "  slots of group models: 1.5 cores, 512 MiB heap, 1.02e+03 MiB managed\n"));
+    assert_null(strstr(text, "plain"));
+    free(text);
+    fl_env_free(env);
 }
 
 /* A key may be any field that hashes, however large: a nested row, a nullable field. */
@@ -463,6 +572,9 @@ int main(void)
         cmocka_unit_test(test_max_parallelism),
         cmocka_unit_test(test_bad_programs),
         cmocka_unit_test(test_odd_keys),
+        cmocka_unit_test(test_custom_partitioning_by_fields),
+        cmocka_unit_test(test_keys_of_several_fields),
+        cmocka_unit_test(test_slot_groups),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

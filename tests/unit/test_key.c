@@ -182,6 +182,59 @@ static void test_null_is_a_key_of_its_own(void **state)
     assert_true(fl__key_hash(&key, &a) == fl__key_hash(&key, &b));
 }
 
+/* A row within a row, either of which, and the field too, may be null: then the key is. */
+typedef struct {
+    fl_nulls nulls;
+    fl_string street;
+    int32_t number;
+} Place;
+FL_ROW(Place, nulls, street, number);
+typedef struct {
+    int64_t id;
+    fl_nulls nulls;
+    Place at;
+} Shop;
+FL_ROW(Shop, id, nulls, (at, .row = FL_TYPE(Place)));
+typedef struct {
+    fl_nulls nulls;
+    Shop shop;
+    double sum;
+} Sale;
+FL_ROW(Sale, nulls, (shop, .row = FL_TYPE(Shop)), sum);
+
+static void test_null_anywhere_on_the_way(void **state)
+{
+    (void)state;
+    struct {
+        int32_t number;
+        int64_t id;
+        fl_nulls nulls;
+    } keys[6];
+    fl__key key = key_of(FL_TYPE(Sale), "shop.at.number", "shop.id");
+    assert_int_equal(key.size, sizeof keys[0]);
+    Sale sales[] = {
+        { .shop = { .id = 1, .at = { .number = 5 } } },
+        { .shop = { .id = 1, .at = { .number = 0 } } },
+        { .shop = { .id = 1, .at = { .number = 5, .nulls.bits = 2 } } }, /* the number */
+        { .shop = { .id = 1, .at = { .number = 5 }, .nulls.bits = 2 } }, /* the place */
+        { .shop = { .id = 1, .at = { .number = 5 } }, .nulls.bits = 1 }, /* the shop, its id too */
+        { .shop = { .id = 9, .at = { .number = 9 } }, .nulls.bits = 1 },
+    };
+    static const char *const texts[] = { "(5,1)", "(0,1)", "(null,1)", "(null,1)", "(null,null)", "(null,null)" };
+    for (int i = 0; i < 6; i++) {
+        char text[64];
+        memset(&keys[i], 0xa5, sizeof keys[i]);
+        fl__key_of(&key, &sales[i], &keys[i]);
+        fl_format(key.type, &keys[i], text, sizeof text);
+        assert_string_equal(text, texts[i]);
+        for (int j = 0; j <= i; j++) {
+            bool is_same = strcmp(texts[i], texts[j]) == 0;
+            assert_int_equal(fl__key_equal(&key, &keys[i], &keys[j]), is_same);
+            assert_int_equal(fl__key_hash(&key, &keys[i]) == fl__key_hash(&key, &keys[j]), is_same);
+        }
+    }
+}
+
 static void age_of(const void *row, void *key, void *context)
 {
     *(int32_t *)key = ((const Person *)row)->age / *(int *)context;
@@ -285,6 +338,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_wrong_fields_are_named, setup, teardown),
         cmocka_unit_test_setup_teardown(test_tuples, setup, teardown),
         cmocka_unit_test_setup_teardown(test_null_is_a_key_of_its_own, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_null_anywhere_on_the_way, setup, teardown),
         cmocka_unit_test(test_selector),
         cmocka_unit_test(test_hash_by_class_and_by_type_agree),
         cmocka_unit_test(test_hashes_stay_what_they_are),
