@@ -3,17 +3,16 @@
 
 enum {
     TIMERS_PER_CHECK = 32, /* fired between two looks at whether the output is blocked */
-    CACHE_LINE = 64,
+    INSIDE_MAX = 256,      /* bytes: larger windows all lie in chunks, entries stay small */
     EMPTY_KEYS_KEPT = 1024,
     FETCH_AHEAD = 24, /* items of the queue */
 };
 
 /* ---- windows ---- */
 
-/* Bytes of a chunk, with what aligning it takes. */
 static size_t chunk_bytes(const fl__window_general *g)
 {
-    return (size_t)FL__WINDOWS_PER_CHUNK * g->window_size + CACHE_LINE;
+    return (size_t)FL__WINDOWS_PER_CHUNK * g->window_size;
 }
 
 static void new_chunk(fl__window_general *g)
@@ -24,26 +23,38 @@ static void new_chunk(fl__window_general *g)
         g->chunks = fl__realloc(memory, g->chunks, g->chunk_capacity * sizeof *g->chunks, capacity * sizeof *g->chunks);
         g->chunk_capacity = capacity;
     }
-    char *memory_of = fl__alloc_zero(memory, chunk_bytes(g));
-    g->chunks[g->chunk_count++] = (fl__window_chunk){
-        .memory = memory_of,
-        .windows = memory_of + CACHE_LINE - (uintptr_t)memory_of % CACHE_LINE,
-    };
+    g->chunks[g->chunk_count++] = fl__alloc_zero(memory, chunk_bytes(g));
 }
 
-static uint32_t new_window(fl__window_general *g)
+static uint32_t new_window(fl__window_general *g, uint32_t key)
 {
-    uint32_t number = g->free_window;
-    if (number != FL__NO_REF) {
-        g->free_window = fl__window_at(g, number)->next;
-    } else {
-        number = g->window_count++;
-        fl_assert(number != FL__NO_REF);
-        if (number / FL__WINDOWS_PER_CHUNK == g->chunk_count)
-            new_chunk(g);
+    uint32_t number = key | FL__WINDOW_INSIDE;
+    if (!g->inside_offset || fl__window_at(g, number)->is_used) {
+        number = g->free_window;
+        if (number != FL__NO_REF) {
+            g->free_window = fl__window_at(g, number)->next;
+        } else {
+            number = g->window_count++;
+            fl_assert(number < FL__WINDOW_INSIDE);
+            if (number / FL__WINDOWS_PER_CHUNK == g->chunk_count)
+                new_chunk(g);
+        }
     }
     memset(fl__window_at(g, number), 0, g->window_size);
     return number;
+}
+
+/* Gives its number back; nothing in a queue may take it for one that is due. */
+static void release_window(fl__window_general *g, uint32_t number)
+{
+    fl__window_object *window = fl__window_at(g, number);
+    window->timers = FL__NO_REF;
+    window->armed = FL_TIME_MIN;
+    window->is_used = false;
+    if (number & FL__WINDOW_INSIDE)
+        return;
+    window->next = g->free_window;
+    g->free_window = number;
 }
 
 static uint32_t *first_of(const fl__window_general *g, uint32_t key)
@@ -54,8 +65,9 @@ static uint32_t *first_of(const fl__window_general *g, uint32_t key)
 /* A window of the key, put in at its place in the list. */
 static uint32_t make_window(fl__window_general *g, uint32_t key, uint32_t *link, fl_window_range range)
 {
-    uint32_t number = new_window(g);
+    uint32_t number = new_window(g, key);
     fl__window_object *window = fl__window_at(g, number);
+    window->is_used = true;
     window->start = range.start;
     window->end = range.end;
     window->armed = FL_TIME_MIN;
@@ -76,6 +88,9 @@ static uint32_t find_key(fl__window_general *g, uint64_t hash, const void *key, 
     if (inserted) {
         *first_of(g, ref) = FL__NO_REF;
         g->empty_keys++;
+        fl_assert(ref < FL__WINDOW_INSIDE);
+        if (g->inside_offset)
+            release_window(g, ref | FL__WINDOW_INSIDE);
     }
     return ref;
 }
@@ -123,10 +138,7 @@ static void free_window(fl__window_general *g, uint32_t number)
     *link = window->next;
     g->empty_keys += *first_of(g, window->key) == FL__NO_REF;
     fl__window_drop_timers(g, window->timers);
-    window->timers = FL__NO_REF;
-    window->armed = FL_TIME_MIN;
-    window->next = g->free_window;
-    g->free_window = number;
+    release_window(g, number);
 }
 
 /* The window function's say when a window's time is over, then the end of its states. */
@@ -564,22 +576,31 @@ static void sweep(fl__window_general *g)
 /* Keys whose windows a block's loop should fetch ahead, because they do not fit the caches. */
 static bool is_large(const fl__window_general *g)
 {
-    return g->keys.count * (g->keys.entry_size + 12u + g->window_size) > 256u * 1024u;
+    return g->keys.count * (g->keys.entry_size + 12u) + g->window_count * (uint64_t)g->window_size > 256u * 1024u;
 }
 
-/* A block's latest windows on the way to the cache. Its keys' entries were asked for a block before: otherwise a record
- * of 100,000 sessions waits three times for memory, for index, entry and window. */
+/* A block's candidates, entries on the way to the cache: two blocks before they are read come the index lines, one block
+ * before it the entries. */
+static void look_ahead(
+    fl__window_general *g, const uint64_t *hashes, uint32_t count, uint32_t left, bool large, char **entries)
+{
+    const uint32_t last = g->keys.entry_size - 1;
+    fl__table_candidates(&g->keys, hashes, count, left, large, entries);
+    for (uint32_t i = 0; large && i < count; i++) {
+        if (entries[i])
+            __builtin_prefetch(entries[i] + last, 1);
+    }
+}
+
+/* Latest windows that do not lie in their entries. */
 static void fetch_windows(const fl__window_general *g, char *const *entries, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
         uint32_t number = FL__NO_REF;
         if (entries[i])
             memcpy(&number, entries[i] + g->first_offset, sizeof number);
-        if (number == FL__NO_REF)
-            continue;
-        const char *window = (const char *)fl__window_at(g, number);
-        __builtin_prefetch(window, 1);
-        __builtin_prefetch(window + g->window_size - 1, 1);
+        if (!(number & FL__WINDOW_INSIDE))
+            __builtin_prefetch(fl__window_at(g, number), 1);
     }
 }
 
@@ -619,14 +640,14 @@ static fl_status process(fl__operator *op, unsigned input, const fl__batch *batc
         now = g->time[FL__PROCESSING_TIME] + 1; /* the clock was set back: time goes on from where it was */
     const bool large = is_large(g);
     char *candidates[2][FL__TABLE_BLOCK];
-    fl__table_candidates(&g->keys, hashes, block_size(batch, 0), batch->count, large, candidates[0]);
+    look_ahead(g, hashes, block_size(batch, 0), batch->count, large, candidates[0]);
     for (uint32_t block = 0; block < batch->count; block += FL__TABLE_BLOCK) {
         const uint32_t n = block_size(batch, block), next = block + n;
         char **entries = candidates[block / FL__TABLE_BLOCK % 2];
         if (large)
             fetch_windows(g, entries, n);
         if (next < batch->count)
-            fl__table_candidates(&g->keys, hashes + next, block_size(batch, next), batch->count - next, large,
+            look_ahead(g, hashes + next, block_size(batch, next), batch->count - next, large,
                 candidates[next / FL__TABLE_BLOCK % 2]);
         for (uint32_t i = block; i < block + n; i++) {
             fl_time timestamp = timestamps ? timestamps[i] : FL_NO_TIMESTAMP;
@@ -755,12 +776,15 @@ static void open_layout(fl__window_general *g)
     g->trigger_offset = (w->content_offset + content + 7) & ~7u;
     g->trigger_size = g->is_implicit ? 0 : fl__window_trigger_layout(g);
     g->window_size = g->trigger_offset + g->trigger_size;
-    if (g->window_size <= CACHE_LINE)
-        g->window_size = CACHE_LINE; /* one miss instead of two, at the price of a few bytes */
     g->merged_trigger = fl__alloc_zero(memory, g->trigger_size + (size_t)1);
     g->evicted_value = fl__alloc_zero(memory, w->content_layout.row_size + (size_t)1);
     g->first_offset = (key->size + 3) & ~3u;
-    fl__table_init(&g->keys, memory, key, (g->first_offset + 4 + 7) & ~7u, 0, 0, 0);
+    uint32_t entry_size = (g->first_offset + (uint32_t)sizeof(uint32_t) + 7) & ~7u;
+    if (g->window_size <= INSIDE_MAX) {
+        g->inside_offset = entry_size;
+        entry_size += g->window_size;
+    }
+    fl__table_init(&g->keys, memory, key, entry_size, 0, 0, 0);
 }
 
 static fl_status open_operator(fl__operator *op, fl_error *error)
@@ -804,7 +828,7 @@ static void close_operator(fl__operator *op)
             fl__window_queue_release(&g->queue[domain]);
     }
     for (uint32_t i = 0; i < g->chunk_count; i++)
-        fl__free(memory, g->chunks[i].memory, chunk_bytes(g));
+        fl__free(memory, g->chunks[i], chunk_bytes(g));
     fl__free(memory, g->chunks, g->chunk_capacity * sizeof *g->chunks);
     fl__free(memory, g->timers, g->timer_capacity * sizeof *g->timers);
     fl__free(memory, g->windows.ranges, g->windows.capacity * sizeof *g->windows.ranges);
