@@ -5,7 +5,7 @@ enum {
     TIMERS_PER_CHECK = 32, /* fired between two looks at whether the output is blocked */
     INSIDE_MAX = 256,      /* bytes: larger windows all lie in chunks, entries stay small */
     EMPTY_KEYS_KEPT = 1024,
-    FETCH_AHEAD = 24, /* items of the queue */
+    FETCH_AHEAD = 40, /* items of the queue */
 };
 
 /* ---- windows ---- */
@@ -276,15 +276,23 @@ static void on_timer(fl__window_general *g, fl__time_domain domain, const fl__wi
     op->ctx.key = NULL;
 }
 
-/* The windows that come next from the queue, and their keys' entries: on the way to the cache. */
+static void fetch(const fl__window_general *g, const fl__window_due *due)
+{
+    const char *window = (const char *)fl__window_at(g, due->window);
+    __builtin_prefetch(window, 1);
+    __builtin_prefetch(window + g->window_size - 1, 1);
+    if (!(due->window & FL__WINDOW_INSIDE))
+        __builtin_prefetch(fl__table_entry(&g->keys, due->key), 1);
+}
+
+/* One was taken from the queue: those that come a while later are on the way to the cache; of a new bucket the first ones
+ * too. */
 static void fetch_ahead(const fl__window_general *g, const fl__window_queue *queue)
 {
     const struct fl__window_bucket *due = &queue->buckets[0];
-    uint32_t next = queue->first + FETCH_AHEAD;
-    if (next >= due->count)
-        return;
-    __builtin_prefetch(fl__window_at(g, due->items[next].window), 1);
-    __builtin_prefetch(fl__table_entry(&g->keys, due->items[next].key), 1);
+    uint32_t end = queue->first + FETCH_AHEAD;
+    for (uint32_t i = queue->first == 1 ? 1 : end; i <= end && i < due->count; i++)
+        fetch(g, &due->items[i]);
 }
 
 /* Everything up to time[domain], earliest first. FL_AGAIN: nothing is half done. */

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "base/log.h"
 #include "window_script.h"
 
 /* ---- functions ---- */
@@ -665,6 +666,40 @@ static void test_wrong_programs(void **state)
     }
 }
 
+/* What would be told of windows that hold what nobody will see. */
+static void keep_line(void *arg, const char *line, size_t length)
+{
+    char *text = arg;
+    size_t n = strlen(text);
+    if (n + length < 2000)
+        memcpy(text + n, line, length);
+}
+BUILD(never_global, fl_sum(fl_window(keyed, GLOBAL), "value"))
+BUILD(never_purging, fl_sum(fl_window(keyed, TEN, .trigger = fl_purging_trigger(fl_never_trigger())), "value"))
+static void test_a_trigger_that_never_fires_is_told_of(void **state)
+{
+    (void)state;
+    static const struct {
+        fl_stream *(*build)(fl_stream *in, fl_stream *second, void *arg);
+        const char *says;
+    } cases[] = {
+        { never, "windows with fl_never_trigger never fire; what they hold is never seen" },
+        { never_purging, "windows with fl_never_trigger never fire" },
+        { never_global, "global windows without a trigger never fire and hold all records for ever; give a .trigger" },
+        { count_of_window, NULL },
+        { timeout, NULL },
+        { event_global, NULL },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[2000] = "";
+        fl__log_set_sink(keep_line, text);
+        fl_harness_free(fl_harness_new(Row, cases[i].build));
+        fl__log_set_sink(NULL, NULL);
+        if (cases[i].says ? !strstr(text, cases[i].says) || !strstr(text, "test_window_general.c:") : *text != 0)
+            fail_msg("case %zu: \"%s\"", i, text);
+    }
+}
+
 static void timer_here(const void *in, fl_collector *out, fl_context *ctx)
 {
     (void)in, (void)out;
@@ -696,6 +731,7 @@ int main(void)
         cmocka_unit_test(test_windows_over_all_records),
         cmocka_unit_test(test_windows_over_all_records_are_not_parallel),
         cmocka_unit_test(test_wrong_programs),
+        cmocka_unit_test(test_a_trigger_that_never_fires_is_told_of),
         cmocka_unit_test(test_trigger_timers_belong_into_triggers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
