@@ -19,6 +19,11 @@ fl_stream *fl__process(fl_stream *in, fl_function f, const fl_type *out, const f
                                 });
 }
 
+static bool is_broadcast(const fl_stream *s)
+{
+    return s->is_partitioned && s->partitioning == FL_BROADCAST;
+}
+
 static fl_stream *connected(fl_stream *in, const char *call, const char *name, fl_function f1, fl_function f2,
     const fl_type *out, const fl_options *options)
 {
@@ -32,8 +37,9 @@ static fl_stream *connected(fl_stream *in, const char *call, const char *name, f
     bool keyed1 = in->parts[0]->kind == FL__STREAM_KEYED, keyed2 = in->parts[1]->kind == FL__STREAM_KEYED;
     if (keyed1 != keyed2 && (options->states[0] || options->on_timer))
         return fl__stream_error(in->env, options->where,
-            "%s with state or timers: only the %s stream is keyed; both must be keyed, by the same type", call,
-            keyed1 ? "first" : "second");
+            "%s with state or timers: only the %s stream is keyed; both must be keyed, by the same type%s", call,
+            keyed1 ? "first" : "second",
+            keyed1 && is_broadcast(in->parts[1]) ? ". Beside a broadcast stream take fl_broadcast_process" : "");
     bool is_keyed = keyed1 && keyed2;
     if (!is_keyed && !fl__stream_may_have_state(in, call, options))
         return in;
@@ -63,11 +69,6 @@ fl_stream *fl__co_process(fl_stream *in, fl_function f1, fl_function f2, const f
 }
 
 /* ---- beside a broadcast stream ---- */
-
-static bool is_broadcast(const fl_stream *s)
-{
-    return s->is_partitioned && s->partitioning == FL_BROADCAST;
-}
 
 /* Says what is wrong with the streams or the options; NULL: nothing. */
 static fl_stream *broadcast_error(fl_stream *in, const fl_broadcast_options *options)

@@ -341,6 +341,40 @@ static void test_every_subtask_sees_every_rule(void **state)
     }
 }
 
+/* In BATCH mode the rules come first, all of them (as in Flink: keyed data waits until it is sorted). */
+static void count_rules(const void *in, fl_collector *out, fl_context *ctx)
+{
+    const Event *e = in;
+    *fl_value(ctx, sum) += e->value;
+    fl_collect(out, &(Result){ e->key, (int64_t)fl_broadcast_count(ctx, rules), fl_str("") });
+}
+
+static void just_keep(const void *in, fl_collector *out, fl_context *ctx)
+{
+    (void)out;
+    fl_broadcast_put(ctx, rules, &((const Rule *)in)->name, (const Rule *)in);
+}
+
+static void test_in_batch_mode_rules_come_first(void **state)
+{
+    (void)state;
+    fl_env *env = fl_env_new(0, NULL);
+    fl_set(env, "execution.runtime-mode", "BATCH");
+    fl_stream *data = fl_key_by(fl_generate(env, make_event, Event, .count = 50), "key");
+    fl_stream *second = fl_generate(env, make_rule, Rule, .count = RULES);
+    fl_stream *s = fl_broadcast_process(fl_connect(data, fl_broadcast(second)), count_rules, just_keep, Result,
+        .broadcast_states = { &rules }, .states = { &sum }, .parallelism = 2);
+    fl_test_rows *rows = fl_test_sink(s, Result);
+    if (fl_execute(env, "test") != FL_OK)
+        fail_msg("%s", fl_env_error(env));
+    size_t count;
+    const Result *results = fl_test_get(rows, &count);
+    assert_int_equal(count, 50);
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(results[i].value, 100);
+    fl_env_free(env);
+}
+
 /* ---- misuse ---- */
 
 static void write_from_data(const void *in, fl_collector *out, fl_context *ctx)
@@ -619,6 +653,7 @@ int main(void)
         cmocka_unit_test(test_the_broadcast_side_changes_the_state_of_all_keys),
         cmocka_unit_test(test_the_walk_over_the_keys_meets_all_of_them),
         cmocka_unit_test(test_every_subtask_sees_every_rule),
+        cmocka_unit_test(test_in_batch_mode_rules_come_first),
         cmocka_unit_test(test_misuse_while_running_says_what_and_where),
         cmocka_unit_test(test_other_functions_have_no_broadcast_state),
         cmocka_unit_test(test_misuse_while_building_says_what_and_where),

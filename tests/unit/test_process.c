@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include <flinc.h>
+#include <flinc/testing.h>
 
 typedef struct {
     int64_t key, at, value;
@@ -351,6 +352,68 @@ static void test_connected_streams_without_keys(void **state)
     assert_int_equal(summed, 38);
 }
 
+/* Timers and state of a key belong to both inputs (Flink's KeyedCoProcessOperator): the first one sets an alarm, the
+ * second one adds to what it will say, or calls it off. */
+static void alarm_at(const void *in, fl_collector *out, fl_context *ctx)
+{
+    const Event *e = in;
+    (void)out;
+    assert_int_equal(fl_timestamp_of(ctx), e->at);
+    *fl_value(ctx, count) += e->value;
+    fl_register_event_time_timer(ctx, e->at + 10);
+}
+
+static void add_or_call_off(const void *in, fl_collector *out, fl_context *ctx)
+{
+    const Event *e = in;
+    (void)out;
+    *fl_value(ctx, count) += 100 * e->value;
+    if (e->value == 0)
+        fl_delete_event_time_timer(ctx, e->at + 10);
+    else
+        fl_register_event_time_timer(ctx, e->at + 10);
+}
+
+static void ring(const void *in, fl_collector *out, fl_context *ctx)
+{
+    const fl_timer *timer = in;
+    fl_collect(out, &(Event){ *(const int64_t *)fl_current_key(ctx), timer->time, *fl_value(ctx, count) });
+}
+
+static fl_stream *build_alarms(fl_stream *first, fl_stream *second, void *arg)
+{
+    (void)arg;
+    return fl_co_process(fl_connect(fl_key_by(first, "key"), fl_key_by(second, "key")), alarm_at, add_or_call_off,
+        Event, .states = { &count }, .on_timer = ring);
+}
+
+static void test_connected_streams_share_timers(void **state)
+{
+    (void)state;
+    fl_harness *h = fl_harness_new(Event, build_alarms, .second = FL_TYPE(Event));
+    fl_harness_push(h, 1, &(Event){ 1, 1, 5 });
+    fl_harness_push(h, 2, &(Event){ 2, 2, 6 });
+    fl_harness_push_second(h, 1, &(Event){ 1, 1, 7 }); /* the same timer: still one */
+    fl_harness_push_second(h, 2, &(Event){ 2, 2, 0 }); /* called off */
+    fl_harness_push_second(h, 3, &(Event){ 3, 3, 1 });
+    fl_harness_watermark(h, 100); /* of one input only */
+    size_t rows;
+    fl_harness_rows(h, &rows);
+    assert_int_equal(rows, 0);
+    fl_harness_watermark_second(h, 12);
+    const Event *e = fl_harness_rows(h, &rows);
+    assert_int_equal(rows, 1);
+    assert_int_equal(e->at, 11);
+    assert_int_equal(e->value, 705);
+    fl_harness_end(h);
+    e = fl_harness_rows(h, &rows);
+    assert_int_equal(rows, 2);
+    assert_int_equal(e[1].key, 3);
+    assert_int_equal(e[1].value, 100);
+    assert_string_equal(fl_harness_error(h), "");
+    fl_harness_free(h);
+}
+
 /* ---- misuse ---- */
 
 static void use_unlisted(const void *in, fl_collector *out, fl_context *ctx)
@@ -416,6 +479,13 @@ static void test_misuse_fails_the_job_with_a_message(void **state)
     fl_discard(fl_co_map(fl_connect(fl_key_by(some(env), "key"), some(env)), left, left, Event, .states = { &count }));
     run_into_error(env, "only the first stream is keyed; both must be keyed, by the same type");
     env = begin();
+    fl_discard(fl_co_map(
+        fl_connect(fl_key_by(some(env), "key"), fl_broadcast(some(env))), left, left, Event, .states = { &count }));
+    run_into_error(env, "Beside a broadcast stream take fl_broadcast_process");
+    env = begin();
+    fl_discard(fl_co_map(fl_connect(fl_key_by(some(env), "key"), some(env)), use_in_plain, left, Event));
+    run_into_error(env, "state \"count\", but the stream is not keyed");
+    env = begin();
     fl_discard(fl_co_map(fl_connect(some(env), some(env)), left, NULL, Event));
     run_into_error(env, "the function for the second stream is NULL");
     env = begin();
@@ -435,6 +505,7 @@ int main(void)
         cmocka_unit_test(test_firing_stops_under_backpressure),
         cmocka_unit_test(test_connected_streams_share_state),
         cmocka_unit_test(test_connected_streams_without_keys),
+        cmocka_unit_test(test_connected_streams_share_timers),
         cmocka_unit_test(test_misuse_fails_the_job_with_a_message),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
