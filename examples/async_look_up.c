@@ -87,7 +87,7 @@ static void too_late(const void *in, fl_async *request, fl_context *ctx)
 
 FL_JOB(async_look_up)
 {
-    char *database = (char *)fl_param(env, "database", "file:users?mode=memory&cache=shared");
+    char *database = (char *)fl_param(env, "database", "file:/users?vfs=memdb");
     fl_stream *lines = fl_generate(env, click, fl_string, .count = fl_param_int(env, "clicks", 20),
         .rate = (double)fl_param_int(env, "rate", 0), .name = "Clicks");
     fl_stream *clicks = fl_map(lines, parse, Click);
