@@ -10,8 +10,8 @@ _flinc()
         return
     fi
     case ${COMP_WORDS[1]} in
-    run) words="-c --class -p --parallelism -D -h --help" ;;
-    info) words="-c --class -p --parallelism -D --json --text -h --help" ;;
+    run) words="-c --class -p --parallelism -s --fromSavepoint -D -h --help" ;;
+    info) words="-c --class -p --parallelism -s --fromSavepoint -D --json --text -h --help" ;;
     build) words="-o --output --shared -h --help" ;;
     version) words="-h --help" ;;
     help) words="-h --help" ;;

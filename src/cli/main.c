@@ -15,7 +15,6 @@ static const fl__flag run_flags[] = {
     { .letters = "m", .name = "jobmanager", .value = "host:port", .refusal = NO_CLUSTER },
     { .letters = "t", .name = "target", .value = "target", .refusal = NO_CLUSTER },
     { .letters = "sae", .name = "shutdownOnAttachedExit", .refusal = NO_CLUSTER },
-    { .letters = "s", .name = "fromSavepoint", .value = "path", .refusal = "savepoints are still to come" },
     { .letters = "n", .name = "allowNonRestoredState", .refusal = "savepoints are still to come" },
     { .letters = "cm", .name = "claimMode", .value = "mode", .refusal = "savepoints are still to come" },
     { .letters = "rm", .name = "restoreMode", .value = "mode", .refusal = "savepoints are still to come" },

@@ -314,8 +314,15 @@ static void report_written(fl__checkpoints *c, const writing *w)
     while (fl__snapshot_operator_id(w->snapshot, m->operator_count))
         m->operator_count++;
     m->operators = fl__alloc(c->memory, m->operator_count * sizeof *m->operators);
-    for (uint32_t i = 0; i < m->operator_count; i++)
-        m->operators[i] = find_operator(c, fl__snapshot_operator_id(w->snapshot, i));
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < m->operator_count; i++) {
+        uint32_t number = find_operator(c, fl__snapshot_operator_id(w->snapshot, i));
+        if (number < c->operator_count) /* else a section of the one before */
+            m->operators[kept++] = number;
+    }
+    m->operators =
+        fl__realloc(c->memory, m->operators, m->operator_count * sizeof *m->operators, kept * sizeof *m->operators);
+    m->operator_count = kept;
     send(c, m);
 }
 

@@ -59,6 +59,19 @@ static void prepare_attempt(fl__job *job, fl__recovery *recovery, const fl__os *
         job->checkpoints = fl__checkpoints_new(job, recovery, os);
 }
 
+/* State that would be lost is an error, and not found out by a wrong result. */
+static fl_status check_operators(const fl__graph *graph, fl_error *error)
+{
+    for (const fl__node *node = graph->nodes; node; node = node->next) {
+        const fl__operator_spec *spec = &node->spec;
+        if (spec->class->not_in_checkpoints)
+            return fl__error_set_at(error, FL_ERROR_INVALID, spec->where,
+                "%s cannot be part of a checkpoint yet: %s; leave execution.checkpointing.interval out", spec->name,
+                spec->class->not_in_checkpoints);
+    }
+    return FL_OK;
+}
+
 /* One attempt. What is left of the job, its result, is in x; the error in *error. */
 static fl_status attempt(fl__execution *x, fl__recovery *recovery, const fl__os *os, fl_error *error)
 {
@@ -108,8 +121,8 @@ static bool try_again(
     char reason[160];
     if (error->text && strcmp(error->text, FL__KILLED) == 0) {
         recovery->attempt++;
-    } else if (status == FL_OK || status == FL_ERROR_CANCELLED) {
-        return false;
+    } else if (status == FL_OK || status == FL_ERROR_CANCELLED || status == FL_ERROR_INVALID) {
+        return false; /* what is wrong with a program or its settings is wrong with the next attempt, too */
     } else if (!fl__recovery_again(recovery, status, fl__os_now_ms(os), &delay_ms)) {
         if (recovery->attempt > 0)
             fl__error_context(error, "%s; after %d restarts",
@@ -144,6 +157,8 @@ void fl__execution_run(fl__execution *x)
     }
     int64_t started_ns = fl__os_monotonic_ns(&fl__os_linux);
     x->status = fl__recovery_init(&recovery, env, os, env->graph.is_batch, &x->error);
+    if (x->status == FL_OK && recovery.takes_checkpoints)
+        x->status = check_operators(&env->graph, &x->error);
     if (x->status == FL_OK) {
         do {
             x->status = attempt(x, &recovery, os, &x->error);

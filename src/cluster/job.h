@@ -88,6 +88,7 @@ typedef struct fl__simulation {
     uint32_t channel_capacity; /* 0: as usual; small ones make backpressure */
     uint32_t segment_size;     /* 0: as usual */
     uint32_t kill_every;       /* kills the job at a step in about so many, and restarts it; 0: never */
+    uint64_t stop_at;          /* fails the job at this step; 0: never */
     uint32_t kills, restores;  /* out; restores: attempts that started from a checkpoint */
     uint64_t random;           /* out: goes on from attempt to attempt */
     fl__virtual_os *machine;   /* clock of all attempts; set by fl_execute */

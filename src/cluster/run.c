@@ -42,6 +42,7 @@ fl_status fl__run_flag(fl__run *run, const fl__flag *flag, const char *value, fl
         fl__error_release(error);
         return fl__error_set(error, FL_ERROR_INVALID, "option -p: '%s' is not a whole number between 1 and %d", value,
             (int)fl__options[FL__OPTION_PARALLELISM_DEFAULT].max);
+    case 's': return fl__config_set(run->config, "execution.state-recovery.path", value, error);
     default:
         if (fl__config_set_pair(run->config, value, error) == FL_OK)
             return FL_OK;

@@ -14,6 +14,10 @@
             .name = "parallelism",                                                                                     \
             .value = "n",                                                                                              \
             .text = "Parallelism of all operators that do not set one." },                                             \
+        { .letters = "s",                                                                                              \
+            .name = "fromSavepoint",                                                                                   \
+            .value = "path",                                                                                           \
+            .text = "The savepoint or checkpoint that the job starts from." },                                         \
     {                                                                                                                  \
         .letters = "D", .value = "key=value", .text = "Sets a configuration option; `flinc help options` lists them."  \
     }

@@ -129,6 +129,8 @@ static fl_status step_stage(fl__job *job, int stage, fl__simulation *sim)
             sim->kills++;
             return fl__error_set(&job->error, FL_ERROR_INTERNAL, FL__KILLED);
         }
+        if (sim->stop_at && sim->steps >= sim->stop_at)
+            return fl__error_set(&job->error, FL_ERROR_USER, "stopped by the simulation");
         if (job->checkpoints && (random >> 16) % CHECKPOINTS_EVERY == 0) {
             step_checkpoints(&s, random >> 24 & 1);
             sim->machine->now_ms += (random >> 25 & 7) == 0; /* or a job that is always busy would take none */

@@ -475,6 +475,7 @@ static fl_status end_key(fl__operator *op)
 }
 
 const fl__operator_class fl__interval_join_class = {
+    .not_in_checkpoints = "the rows of an interval join are not written yet",
     .kind = "Interval Join",
     .size = sizeof(interval_join),
     .is_keyed = true,

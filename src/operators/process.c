@@ -301,15 +301,20 @@ static void snapshot(fl__operator *op, fl__snapshot *to)
     process_operator *self = (process_operator *)op;
     if (self->keyed)
         fl__keyed_snapshot(self->keyed, self->timers, to, op->task->account.parent);
+    if (self->broadcast)
+        fl__broadcast_snapshot(self->broadcast, to, op->task->account.parent);
 }
 
 static fl_status restore(fl__operator *op, fl__restored *from, fl_error *error)
 {
     process_operator *self = (process_operator *)op;
-    if (!self->keyed)
-        return FL_OK;
-    fl_status status = fl__keyed_restore(self->keyed, self->timers, &op->ctx, from, error);
-    set_next_timer(self);
+    fl_status status = FL_OK;
+    if (self->broadcast)
+        status = fl__broadcast_restore(self->broadcast, from, error);
+    if (status == FL_OK && self->keyed) {
+        status = fl__keyed_restore(self->keyed, self->timers, &op->ctx, from, error);
+        set_next_timer(self);
+    }
     return status;
 }
 
@@ -334,6 +339,8 @@ const fl__operator_class fl__broadcast_class = {
     .open = open_broadcast,
     .process = process_broadcast,
     .close = close_broadcast,
+    .snapshot = snapshot,
+    .restore = restore,
 };
 const fl__operator_class fl__keyed_broadcast_class = {
     .kind = "Co-Process-Broadcast-Keyed",
@@ -344,6 +351,8 @@ const fl__operator_class fl__keyed_broadcast_class = {
     .watermark = watermark,
     .timers = timers,
     .close = close_broadcast,
+    .snapshot = snapshot,
+    .restore = restore,
     .end_key = end_key,
     .holds_rows = true,
 };

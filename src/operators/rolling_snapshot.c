@@ -15,8 +15,8 @@ void fl__rolling_snapshot(fl__operator *op, fl__snapshot *to)
     fl__rolling_operator *self = (fl__rolling_operator *)op;
     const fl__state_schema value = { .name = "value", .kind = FL_STATE_VALUE, .type = op->spec->out };
     fl__schema_block_write(
-        fl__snapshot_bytes(to, FL__BLOCK_SCHEMA), self->table.key.type, self->table.slot_bits, &value, 1);
-    fl__table_snapshot_begin(&self->table, to, op->task->account.parent, 0, encode_entry, self);
+        fl__snapshot_bytes(to, FL__BLOCK_TABLE_SCHEMA), self->table.key.type, self->table.slot_bits, &value, 1);
+    fl__table_snapshot_begin(&self->table, to, FL__BLOCK_TABLE_PAGE, op->task->account.parent, 0, encode_entry, self);
 }
 
 static fl_status restore_entry(

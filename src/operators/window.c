@@ -190,7 +190,7 @@ static void give_pane(fl__window_operator *w, fl__window_pane *pane)
     w->free_count++;
 }
 
-static fl__window_pane *get_pane(fl__window_operator *w, int64_t number)
+fl__window_pane *fl__window_get_pane(fl__window_operator *w, int64_t number)
 {
     size_t i = lower_bound(w, number);
     if (i < w->pane_count && w->panes[i]->number == number)
@@ -371,12 +371,12 @@ static void add_open(fl__window_operator *w, const fl__batch *batch, uint32_t fr
     fl__window_run *run = &w->run;
     if (w->is_combining) {
         if (!run->table)
-            run->table = get_pane(w, run->pane);
+            run->table = fl__window_get_pane(w, run->pane);
         w->function->add(w, run->table, batch, from, to);
         return;
     }
     for (int64_t number = run->last_window; number >= run->first_window; number--)
-        w->function->add(w, get_pane(w, number), batch, from, to);
+        w->function->add(w, fl__window_get_pane(w, number), batch, from, to);
 }
 
 void fl__window_nowhere(fl__window_operator *w, const fl__batch *batch, uint32_t i, fl_time watermark)
@@ -403,13 +403,13 @@ static void add_late(fl__window_operator *w, const fl__batch *batch, uint32_t i)
         return;
     }
     if (w->is_combining)
-        w->function->add(w, get_pane(w, run->pane), batch, i, i + 1);
+        w->function->add(w, fl__window_get_pane(w, run->pane), batch, i, i + 1);
     const fl__key *key = w->op.spec->key[0];
     for (int64_t number = run->last_window; number >= run->first_window; number--) {
         if (window_cleanup(w, number) <= w->time)
             break; /* and so are the earlier ones */
         if (!w->is_combining)
-            w->function->add(w, get_pane(w, number), batch, i, i + 1);
+            w->function->add(w, fl__window_get_pane(w, number), batch, i, i + 1);
         if (window_max(&w->grid, number) <= w->time)
             fire_key(w, number, fl__batch_hashes(batch)[i], fl__key_of(key, fl__batch_row(batch, i), w->key_scratch));
     }
@@ -455,7 +455,7 @@ static fl_status process_event_time(fl__window_operator *w, const fl__batch *bat
 
 /* Sets the timer for the end of the first window with records: as in Flink a window fires when the clock is past its
  * maxTimestamp. */
-static void set_timer(fl__window_operator *w)
+void fl__window_set_timer(fl__window_operator *w)
 {
     if (w->op.task->is_batch)
         return; /* everything fires at the end */
@@ -482,7 +482,7 @@ static fl_status process_processing_time(fl__window_operator *w, const fl__batch
         set_run(w, now);
     if (w->run.is_open && batch->count) {
         add_open(w, batch, 0, batch->count);
-        set_timer(w);
+        fl__window_set_timer(w);
     }
     return FL_OK;
 }
@@ -503,7 +503,8 @@ static fl_status on_watermark(fl__operator *op, fl_time watermark)
     bool is_end = watermark == FL_TIME_MAX && op->task->is_batch;
     if (w->is_processing_time && !is_end)
         return FL_OK; /* pending windows do not fire at the end of input, as in Flink; in BATCH mode they do, as there */
-    fl_assert(watermark >= w->time);
+    if (watermark < w->time)
+        return FL_OK; /* restored: time was further */
     w->time = watermark;
     return fire(w);
 }
@@ -517,7 +518,7 @@ static fl_status on_timers(fl__operator *op, fl_time now)
         w->time = now - 1 > w->time ? now - 1 : w->time;
     fl_status status = fire(w);
     if (status == FL_OK)
-        set_timer(w);
+        fl__window_set_timer(w);
     return status;
 }
 
@@ -628,6 +629,8 @@ const fl__operator_class fl__window_class = {
     .watermark = on_watermark,
     .timers = on_timers,
     .close = close_operator,
+    .snapshot = fl__window_snapshot,
+    .restore = fl__window_restore,
     .holds_rows = true,
     .spills_by_time = true,
 };

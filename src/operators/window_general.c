@@ -849,6 +849,7 @@ static void close_operator(fl__operator *op)
 }
 
 const fl__operator_class fl__window_general_class = {
+    .not_in_checkpoints = "windows with triggers, evictors, sessions or counts are not written yet",
     .kind = "Window",
     .size = sizeof(fl__window_general),
     .is_keyed = true,

@@ -130,6 +130,13 @@ void fl__window_pass_on(fl__window_operator *w, const void *rows, size_t count, 
 /* A record that no window took: counted or to the side output when it is late; dropped silently when it is not (there
  * was no window for it). */
 void fl__window_nowhere(fl__window_operator *w, const fl__batch *batch, uint32_t i, fl_time watermark);
+/* The pane of this number, made when missing. Its pointer holds until it is dropped. */
+fl__window_pane *fl__window_get_pane(fl__window_operator *w, int64_t number);
+/* Processing time: when the first window with records ends. */
+void fl__window_set_timer(fl__window_operator *w);
+/* window_snapshot.c */
+void fl__window_snapshot(fl__operator *op, fl__snapshot *to);
+fl_status fl__window_restore(fl__operator *op, fl__restored *from, fl_error *error);
 /* Fails the task: a record has no timestamp. */
 fl_status fl__window_no_timestamp(fl__operator *op);
 /* What both operators open and release: layouts, scratch memory, states of the window function. */

@@ -19,6 +19,8 @@ typedef enum fl__block_kind {
     FL__BLOCK_SCHEMA,   /* of keyed state: what the pages' entries hold */
     FL__BLOCK_PAGE,     /* entries of one key group */
     FL__BLOCK_TIMERS,
+    FL__BLOCK_TABLE_SCHEMA, /* the same of tables that an operator keeps beside keyed state */
+    FL__BLOCK_TABLE_PAGE,
     FL__BLOCK_VALUES, /* an operator's own: sources' positions, sinks' transactions */
     FL__BLOCK_JOB,    /* metadata files: the checkpoint */
     FL__BLOCK_FILE,   /* metadata files: one file of state */

@@ -1,6 +1,7 @@
 #include "state/broadcast.h"
 
 #include "state/keyed_internal.h"
+#include "state/keyed_snapshot.h"
 
 struct fl__broadcast {
     fl__memory *memory;
@@ -62,6 +63,25 @@ void fl__broadcast_end_call(fl__broadcast *b)
     fl_assert(b->is_writable);
     fl__keyed_end_call(b->keyed, &b->ctx);
     b->is_writable = false;
+}
+
+void fl__broadcast_snapshot(fl__broadcast *b, fl__snapshot *to, fl__memory *memory)
+{
+    fl__snapshot_section(to, "broadcast");
+    fl__keyed_snapshot(b->keyed, NULL, to, memory);
+}
+
+fl_status fl__broadcast_restore(fl__broadcast *b, const fl__restored *from, fl_error *error)
+{
+    char id[1024];
+    fl__restored one = fl__restored_section(from, "broadcast", id, sizeof id);
+    one.file_count = one.file_count ? 1 : 0; /* all subtasks wrote the same */
+    one.subtask = 0;
+    one.parallelism = one.max_parallelism = 1;
+    fl_status status = fl__keyed_restore(b->keyed, NULL, &b->ctx, &one, error);
+    fl__restored_close(&one);
+    fl__keyed_set_key(b->keyed, &b->ctx, b->hash, &b->key);
+    return status;
 }
 
 const fl__keyed *fl__broadcast_content(const fl__broadcast *b)

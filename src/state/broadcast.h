@@ -11,6 +11,7 @@
 
 #include "flinc/broadcast.h"
 #include "state/keyed.h"
+#include "state/snapshot.h"
 
 typedef struct fl__broadcast fl__broadcast;
 
@@ -23,6 +24,10 @@ void fl__broadcast_free(fl__broadcast *broadcast); /* NULL: nothing */
 /* A record of the broadcast side comes: what follows may write, until the call ends. */
 void fl__broadcast_begin_call(fl__broadcast *broadcast);
 void fl__broadcast_end_call(fl__broadcast *broadcast);
+
+/* Adds the maps to the snapshot, as a section of the operator; reads them back from any one of then's subtasks. */
+void fl__broadcast_snapshot(fl__broadcast *broadcast, fl__snapshot *to, fl__memory *memory);
+fl_status fl__broadcast_restore(fl__broadcast *broadcast, const fl__restored *from, fl_error *error) FL_MUST_USE;
 
 const fl__keyed *fl__broadcast_content(const fl__broadcast *broadcast);
 

@@ -190,7 +190,7 @@ void fl__keyed_snapshot(fl__keyed *keyed, fl__timers *timers, fl__snapshot *to, 
     }
     fl__schema_block_write(fl__snapshot_bytes(to, FL__BLOCK_SCHEMA), keyed->table.key.type, keyed->table.slot_bits,
         states, keyed->state_count);
-    fl__table_snapshot_begin(&keyed->table, to, memory, 0, encode_entry, keyed);
+    fl__table_snapshot_begin(&keyed->table, to, FL__BLOCK_PAGE, memory, 0, encode_entry, keyed);
     if (!timers)
         return;
     snapshot_timers(timers, FL__EVENT_TIME, to, memory);

@@ -2,7 +2,10 @@
 
 #include "base/error.h"
 
+#include <stdio.h>
+
 enum { OPERATORS_MAX = 4096 };
+#define FL__SECTION " / " /* between an operator's id and the name of a section */
 
 /* Bytes that are there already, as a part: so everything is written in the order in which it was added. */
 typedef struct bytes_part {
@@ -92,6 +95,14 @@ void fl__snapshot_operator(fl__snapshot *snapshot, const char *id)
     snapshot->operators[snapshot->operator_count] = fl__alloc(snapshot->memory, size);
     memcpy(snapshot->operators[snapshot->operator_count++], id, size);
     fl__block_put_text(fl__snapshot_bytes(snapshot, FL__BLOCK_OPERATOR), id);
+}
+
+void fl__snapshot_section(fl__snapshot *snapshot, const char *name)
+{
+    char id[1024];
+    fl_assert(snapshot->operator_count > 0);
+    snprintf(id, sizeof id, "%s" FL__SECTION "%s", snapshot->operators[snapshot->operator_count - 1], name);
+    fl__snapshot_operator(snapshot, id);
 }
 
 /* ---- writing ---- */
@@ -202,4 +213,20 @@ fl_status fl__restored_next(fl__restored *r, fl__block *block, fl_error *error)
 void fl__restored_close(fl__restored *r)
 {
     close_file(r);
+}
+
+void fl__restored_rewind(fl__restored *r)
+{
+    close_file(r);
+    r->next_file = 0;
+}
+
+fl__restored fl__restored_section(const fl__restored *r, const char *name, char *id, size_t size)
+{
+    fl__restored section = *r;
+    snprintf(id, size, "%s" FL__SECTION "%s", r->id, name);
+    section.id = id;
+    section.next_file = 0;
+    section.is_open = false;
+    return section;
 }

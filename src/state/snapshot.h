@@ -32,6 +32,8 @@ struct fl__snapshot_part {
 fl__snapshot *fl__snapshot_new(fl__memory *memory, int64_t checkpoint);
 /* What is added from now on belongs to this operator. id is copied. */
 void fl__snapshot_operator(fl__snapshot *snapshot, const char *id);
+/* What is added from now on is another part of the operator added last: several keyed states, each with its schema. */
+void fl__snapshot_section(fl__snapshot *snapshot, const char *name);
 /* A block whose payload the caller appends to what this returns, before the next call. */
 fl__buffer *fl__snapshot_bytes(fl__snapshot *snapshot, fl__block_kind kind);
 void fl__snapshot_add(fl__snapshot *snapshot, fl__snapshot_part *part);
@@ -92,6 +94,10 @@ typedef struct fl__restored {
 /* The next block of the operator; FL_DONE: none is left. */
 fl_status fl__restored_next(fl__restored *restored, fl__block *block, fl_error *error) FL_MUST_USE;
 void fl__restored_close(fl__restored *restored);
+/* From the first block again. */
+void fl__restored_rewind(fl__restored *restored);
+/* A reader of the operator's section of that name; close it. id: memory for its id, valid as long as it. */
+fl__restored fl__restored_section(const fl__restored *restored, const char *name, char *id, size_t size);
 /* Is a key of this hash this subtask's now? */
 static inline bool fl__restored_owns(const fl__restored *r, uint64_t hash)
 {

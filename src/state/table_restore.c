@@ -41,8 +41,8 @@ static fl_status read_page(fl__table_restore *r, void *key, fl__reader *in, fl_e
 static fl_status read_block(fl__table_restore *r, void *key, fl__block *block, fl_error *error)
 {
     switch (block->kind) {
-    case FL__BLOCK_SCHEMA: return read_schema(r, &block->payload, error);
-    case FL__BLOCK_PAGE: return read_page(r, key, &block->payload, error);
+    case FL__BLOCK_TABLE_SCHEMA: return read_schema(r, &block->payload, error);
+    case FL__BLOCK_TABLE_PAGE: return read_page(r, key, &block->payload, error);
     case FL__BLOCK_VALUES: return r->values ? r->values(r, &block->payload, error) : FL_OK;
     default: return FL_OK;
     }

@@ -1,5 +1,5 @@
-/* Reading back tables that operators keep themselves: rolling aggregations, window panes. Their blocks are a SCHEMA
- * (keyed_snapshot.h), PAGEs whose entries begin with the key, and perhaps VALUES. */
+/* Reading back tables that operators keep themselves: rolling aggregations, window panes. Their blocks are a
+ * TABLE_SCHEMA (as keyed_snapshot.h has it), TABLE_PAGEs whose entries begin with the key, and perhaps VALUES. */
 #ifndef FL_STATE_TABLE_RESTORE_H
 #define FL_STATE_TABLE_RESTORE_H
 

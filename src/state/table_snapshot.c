@@ -192,15 +192,15 @@ void fl__table_snapshot_finish(fl__table *table)
     }
 }
 
-void fl__table_snapshot_begin(
-    fl__table *table, fl__snapshot *to, fl__memory *memory, uint64_t label, fl__entry_encode_fn encode, const void *arg)
+void fl__table_snapshot_begin(fl__table *table, fl__snapshot *to, fl__block_kind kind, fl__memory *memory,
+    uint64_t label, fl__entry_encode_fn encode, const void *arg)
 {
     fl__table_snapshot_finish(table);
     if (table->count == 0)
         return;
     table_snapshot *s = fl__alloc_zero(memory, sizeof *s);
     *s = (table_snapshot){
-        .part = { .kind = FL__BLOCK_PAGE, .next_block = next_block, .release = release },
+        .part = { .kind = kind, .next_block = next_block, .release = release },
         .memory = memory,
         .encode = encode,
         .arg = arg,

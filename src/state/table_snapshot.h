@@ -24,9 +24,9 @@
 typedef void (*fl__entry_encode_fn)(const void *arg, const char *entry, fl__buffer *out);
 
 /* Promises the table's present content to the snapshot. An earlier promise of the table that is not kept yet is kept
- * first. memory: an account that outlives both. Cost: pages × 24 bytes. */
-void fl__table_snapshot_begin(fl__table *table, fl__snapshot *to, fl__memory *memory, uint64_t label,
-    fl__entry_encode_fn encode, const void *arg);
+ * first. kind: of the blocks, usually FL__BLOCK_PAGE. memory: an account that outlives both. Cost: pages × 24 bytes. */
+void fl__table_snapshot_begin(fl__table *table, fl__snapshot *to, fl__block_kind kind, fl__memory *memory,
+    uint64_t label, fl__entry_encode_fn encode, const void *arg);
 
 /* Keeps the rest of the promise at once: before the table goes. Nothing when there is none. */
 void fl__table_snapshot_finish(fl__table *table);

@@ -107,6 +107,8 @@ struct fl__operator_class {
     /* The checkpoint is durable: commit what belongs to it. Not called for each one. NULL: nothing. */
     void (*checkpoint_complete)(fl__operator *op, int64_t checkpoint);
 
+    const char *not_in_checkpoints; /* jobs that take checkpoints are refused, for this reason; NULL: they are not */
+
     /* ---- BATCH mode (docs/design/batch.md) ---- */
     const fl__batch_variants *batch;    /* NULL: the class serves both modes */
     const fl__operator_class *combiner; /* aggregates ahead, in the sender's chain; NULL: nothing does */

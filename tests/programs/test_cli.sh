@@ -116,7 +116,7 @@ expect 1 '' 'flinc run: there is no option --paralelism; did you mean --parallel
 expect 1 '' 'flinc run: option -p needs a value: -p, --parallelism <n>*' "$flinc" run -p
 expect 1 '' "flinc run: option -p: '0' is not a whole number between 1 and 32768*" "$flinc" run -p 0 sum.c
 expect 1 '' 'flinc run: option -d: this version runs jobs in its own process*' "$flinc" run -d sum.c
-expect 1 '' 'flinc run: option -s: savepoints are still to come*' "$flinc" run -s file:///tmp/s sum.c
+expect 1 '' '*/nowhere*No such file or directory*' "$flinc" run -s file:///nowhere sum.c
 expect 1 '' "flinc run: -D: there is no option 'paralelism.default'; did you mean parallelism.default?*" \
     "$flinc" run -D paralelism.default=4 sum.c
 expect 1 '' "flinc run: -D: 'parallelism.default' sets no option: write key=value*" \

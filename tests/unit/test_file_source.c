@@ -245,8 +245,9 @@ static void test_too_long(void **state)
     fl_error error = FL_ERROR_INIT;
     fl_string line;
     fl__split_reader_init(&reader, &fl__os_linux, "\n", 8, NULL);
-    assert_int_equal(
-        fl__split_reader_open(&reader, &(fl__split){ scratch("long"), 0, INT64_MAX, true }, &error), FL_OK);
+    assert_int_equal(fl__split_reader_open(
+                         &reader, &(fl__split){ .path = scratch("long"), .end = INT64_MAX, .is_whole = true }, &error),
+        FL_OK);
     assert_int_equal(fl__split_reader_next(&reader, &line, &error), FL_OK);
     assert_int_equal(fl__split_reader_next(&reader, &line, &error), FL_ERROR_LIMIT);
     assert_non_null(strstr(error.text, "/long: the line that begins at byte 6 is longer than 8 bytes"));
@@ -267,7 +268,8 @@ static const char *look(fl__monitor *monitor, fl__split_reader *reader)
     assert_int_equal(fl__monitor_look(monitor, &error), FL_OK);
     for (fl__watched *file; (file = fl__monitor_next(monitor));) {
         fl_status status = file->is_packed
-                               ? fl__split_reader_open(reader, &(fl__split){ file->path, 0, INT64_MAX, true }, &error)
+                               ? fl__split_reader_open(reader,
+                                     &(fl__split){ .path = file->path, .end = INT64_MAX, .is_whole = true }, &error)
                                : fl__split_reader_open_tail(reader, file->path, file->offset, &error);
         assert_int_equal(status, FL_OK);
         end += sprintf(end, "%s:", strrchr(file->path, '/') + 1);

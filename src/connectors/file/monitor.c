@@ -24,6 +24,22 @@ static bool is_mine(const fl__monitor *monitor, const char *path)
     return (int)(fl_string_hash(&s) % (uint64_t)monitor->parallelism) == monitor->subtask;
 }
 
+void fl__monitor_remember(fl__monitor *monitor, const char *path, int64_t offset, bool is_packed, bool is_done)
+{
+    if (!is_mine(monitor, path))
+        return;
+    fl__watched *files = realloc(monitor->files, (monitor->count + 1) * sizeof *files);
+    char *copy = strdup(path);
+    if (!files || !copy)
+        abort();
+    size_t at = monitor->count++;
+    for (; at > 0 && strcmp(files[at - 1].path, path) > 0; at--)
+        files[at] = files[at - 1];
+    files[at] =
+        (fl__watched){ .path = copy, .offset = offset, .seen = offset, .is_packed = is_packed, .is_done = is_done };
+    monitor->files = files;
+}
+
 /* Opens the file for its first bytes; false when it cannot be read (any more): then it is left for the next look. */
 static bool learn_kind(fl__monitor *monitor, fl__watched *file)
 {

@@ -32,6 +32,8 @@ typedef struct fl__monitor {
 
 void fl__monitor_init(fl__monitor *monitor, const fl__os *os, const char *pattern, int subtask, int parallelism);
 void fl__monitor_release(fl__monitor *monitor);
+/* Takes up a file where an earlier monitor had come to, if it is this subtask's. Before the first look. */
+void fl__monitor_remember(fl__monitor *monitor, const char *path, int64_t offset, bool is_packed, bool is_done);
 /* Looks again. */
 FL_MUST_USE fl_status fl__monitor_look(fl__monitor *monitor, fl_error *error);
 /* The next file that is to be read: from ->offset on, or whole when ->is_packed; NULL: no more until the next look. */

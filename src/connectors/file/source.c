@@ -36,7 +36,9 @@ struct file_source {
     fl__lanes lanes;
     fl__split_reader reader;
     bool is_reading;
-    size_t next_split;
+    const fl__split *splits; /* of all subtasks, the config's; after a restore this one's alone */
+    size_t split_count, next_split, step;
+    fl__arena arena; /* of restored splits */
     fl__monitor monitor;
     fl__watched *watched; /* being read */
     fl_time next_look;
@@ -78,9 +80,7 @@ static bool may_begin_split(struct file_source *source)
 /* Somebody behind makes watermarks by split: files are read side by side. */
 static void open_lanes(struct file_source *source)
 {
-    const struct file_config *config = (const struct file_config *)source->op.spec->config;
-    fl__lanes_deal(&source->lanes, config->splits, config->split_count, (size_t)source->op.ctx.subtask,
-        (size_t)source->op.ctx.parallelism);
+    fl__lanes_deal(&source->lanes, source->splits, source->split_count, source->next_split, source->step);
     source->has_lanes = true;
     if (is_file_shared(source)) {
         atomic_store(&((struct reader_progress *)source->op.shared)[source->op.ctx.subtask].waker,
@@ -101,12 +101,14 @@ static fl_status open_source(fl__operator *op, fl_error *error)
     const struct file_config *config = (const struct file_config *)op->spec->config;
     source->is_open = true;
     fl__split_reader_init(&source->reader, op->task->os, config->delimiter, config->line_bytes_max, &op->memory);
+    source->splits = config->splits;
+    source->split_count = config->split_count;
     source->next_split = (size_t)op->ctx.subtask;
+    source->step = (size_t)op->ctx.parallelism;
+    fl__arena_init(&source->arena, &op->memory);
     source->next_look = FL_TIME_MIN;
     fl__monitor_init(&source->monitor, op->task->os, config->path, op->ctx.subtask, op->ctx.parallelism);
     fl__lanes_init(&source->lanes, op->task->os, config->delimiter, config->line_bytes_max, &op->memory);
-    if (config->monitor_ms == 0 && fl__splits_wanted(op))
-        open_lanes(source);
     return FL_OK;
 }
 
@@ -117,6 +119,7 @@ static void close_source(fl__operator *op)
         return;
     source->is_open = false;
     fl__split_reader_release(&source->reader);
+    fl__arena_release(&source->arena);
     fl__lanes_release(&source->lanes);
     fl__monitor_release(&source->monitor);
 }
@@ -142,15 +145,14 @@ static fl_status emit_lines(struct file_source *source, size_t *left, fl_error *
 static fl_status poll_splits(fl__operator *op, fl_error *error)
 {
     struct file_source *source = (struct file_source *)op;
-    const struct file_config *config = (const struct file_config *)op->spec->config;
     for (size_t left = POLL_BYTES; left > 0;) {
         if (!source->is_reading) {
-            if (source->next_split >= config->split_count)
+            if (source->next_split >= source->split_count)
                 return FL_DONE;
-            fl_status status = fl__split_reader_open(&source->reader, &config->splits[source->next_split], error);
+            fl_status status = fl__split_reader_open(&source->reader, &source->splits[source->next_split], error);
             if (status != FL_OK)
                 return status;
-            source->next_split += (size_t)op->ctx.parallelism;
+            source->next_split += source->step;
             source->is_reading = true;
         }
         fl_status status = emit_lines(source, &left, error);
@@ -165,12 +167,11 @@ static fl_status poll_splits(fl__operator *op, fl_error *error)
 /* Emits lines of the first lane: a poll's worth, or one of a lane of which nothing is known yet. */
 static fl_status emit_lane(struct file_source *source, const fl__file_lane *lane, fl_error *error)
 {
-    const struct file_config *config = (const struct file_config *)source->op.spec->config;
     fl_collector *out = &source->op.out.collector;
     fl_string line;
     size_t left = lane->is_seen || source->lanes.left == 1 ? POLL_BYTES : 1;
     fl_status status;
-    while ((status = fl__lanes_next(&source->lanes, config->splits, &line, error)) == FL_OK) {
+    while ((status = fl__lanes_next(&source->lanes, source->splits, &line, error)) == FL_OK) {
         fl_collect(out, &line);
         size_t bytes = sizeof line + line.length;
         if (bytes >= left)
@@ -222,7 +223,9 @@ static fl_status open_watched(struct file_source *source, fl_error *error)
     fl_error failure = FL_ERROR_INIT;
     fl_status status =
         file->is_packed
-            ? fl__split_reader_open(&source->reader, &(fl__split){ file->path, 0, INT64_MAX, true }, &failure)
+            ? fl__split_reader_open(&source->reader,
+                  &(fl__split){ .path = file->path, .end = INT64_MAX, .is_whole = true, .resume = file->offset },
+                  &failure)
             : fl__split_reader_open_tail(&source->reader, file->path, file->offset, &failure);
     if (status == FL_OK) {
         source->watched = file;
@@ -276,15 +279,137 @@ static fl_status poll_watched(fl__operator *op, fl_error *error)
 
 static fl_status poll_source(fl__operator *op)
 {
+    struct file_source *source = (struct file_source *)op;
     const struct file_config *config = (const struct file_config *)op->spec->config;
     fl_error error = FL_ERROR_INIT;
-    fl_status status = config->monitor_ms > 0                  ? poll_watched(op, &error)
-                       : ((struct file_source *)op)->has_lanes ? poll_lanes(op, &error)
-                                                               : poll_splits(op, &error);
+    if (!source->has_lanes && config->monitor_ms == 0 && fl__splits_wanted(op))
+        open_lanes(source);
+    fl_status status = config->monitor_ms > 0 ? poll_watched(op, &error)
+                       : source->has_lanes    ? poll_lanes(op, &error)
+                                              : poll_splits(op, &error);
     if (status >= FL_ERROR_INVALID)
         fl__operator_fail(op, status, "%s", error.text);
     fl__error_release(&error);
     return status;
+}
+
+/* ---- checkpoints: what is left to be read ---- */
+
+static void put_split(fl__buffer *out, const fl__split *split, int64_t resume)
+{
+    fl__block_put_text(out, split->path);
+    fl__block_put_int(out, split->start);
+    fl__block_put_int(out, split->end);
+    fl__buffer_varint(out, split->is_whole);
+    fl__block_put_int(out, resume);
+}
+
+static void put_splits(const struct file_source *source, fl__buffer *out)
+{
+    if (source->is_reading)
+        put_split(out, &source->splits[source->next_split - source->step], fl__split_reader_offset(&source->reader));
+    for (size_t i = source->next_split; i < source->split_count; i += source->step)
+        put_split(out, &source->splits[i], source->splits[i].resume);
+}
+
+/* File by file, so that the restored splits make the same lanes. */
+static void put_lanes(const struct file_source *source, fl__buffer *out)
+{
+    const fl__lanes *lanes = &source->lanes;
+    for (uint32_t l = 0; l < lanes->count; l++) {
+        const fl__file_lane *lane = &lanes->items[l];
+        if (lane->is_begun)
+            put_split(out, &source->splits[lane->next - lane->step],
+                lane->reader ? fl__split_reader_offset(lane->reader) : lane->at);
+        for (size_t i = lane->next; lane->step && i < lane->end; i += lane->step)
+            put_split(out, &source->splits[i], source->splits[i].resume);
+    }
+}
+
+static void put_watched(const struct file_source *source, fl__buffer *out)
+{
+    for (size_t i = 0; i < source->monitor.count; i++) {
+        const fl__watched *file = &source->monitor.files[i];
+        int64_t offset = file == source->watched ? fl__split_reader_offset(&source->reader) : file->offset;
+        fl__block_put_text(out, file->path);
+        fl__block_put_int(out, offset);
+        fl__buffer_varint(out, file->is_packed);
+        fl__buffer_varint(out, file->is_done);
+    }
+}
+
+static void snapshot_source(fl__operator *op, fl__snapshot *to)
+{
+    const struct file_source *source = (const struct file_source *)op;
+    const struct file_config *config = (const struct file_config *)op->spec->config;
+    fl__buffer *out = fl__snapshot_bytes(to, FL__BLOCK_VALUES);
+    if (config->monitor_ms > 0)
+        put_watched(source, out);
+    else if (source->has_lanes)
+        put_lanes(source, out);
+    else
+        put_splits(source, out);
+}
+
+static bool get_watched(struct file_source *source, fl__reader *in)
+{
+    int64_t offset;
+    uint64_t is_packed, is_done;
+    char *path = fl__block_get_text(in, &source->arena);
+    if (!path || !fl__block_get_int(in, &offset) || !fl__reader_varint(in, &is_packed) ||
+        !fl__reader_varint(in, &is_done))
+        return false;
+    fl__monitor_remember(&source->monitor, path, offset, is_packed != 0, is_done != 0);
+    return true;
+}
+
+/* Splits are dealt to the subtasks of now as they come by. */
+static bool get_split(struct file_source *source, fl__reader *in, size_t *seen, fl__split **splits, size_t *capacity)
+{
+    fl__split split = { .path = fl__block_get_text(in, &source->arena) };
+    uint64_t is_whole;
+    if (!split.path || !fl__block_get_int(in, &split.start) || !fl__block_get_int(in, &split.end) ||
+        !fl__reader_varint(in, &is_whole) || !fl__block_get_int(in, &split.resume) || split.start < 0 ||
+        split.resume < 0)
+        return false;
+    split.is_whole = is_whole != 0;
+    if ((*seen)++ % (size_t)source->op.ctx.parallelism != (size_t)source->op.ctx.subtask)
+        return true;
+    const fl__split *last = source->split_count ? &(*splits)[source->split_count - 1] : NULL;
+    if (last && strcmp(last->path, split.path) == 0)
+        split.path = last->path; /* lanes tell files apart by their address */
+    if (source->split_count == *capacity) {
+        size_t more = *capacity ? 2 * *capacity : 16;
+        fl__split *grown = fl__arena_alloc(&source->arena, more * sizeof *grown);
+        if (*capacity)
+            memcpy(grown, *splits, *capacity * sizeof *grown);
+        *splits = grown;
+        *capacity = more;
+    }
+    (*splits)[source->split_count++] = split;
+    return true;
+}
+
+static fl_status restore_source(fl__operator *op, fl__restored *from, fl_error *error)
+{
+    struct file_source *source = (struct file_source *)op;
+    const struct file_config *config = (const struct file_config *)op->spec->config;
+    fl__split *splits = NULL;
+    size_t seen = 0, capacity = 0;
+    source->split_count = 0;
+    source->next_split = 0;
+    source->step = 1;
+    fl__block block;
+    fl_status status;
+    while ((status = fl__restored_next(from, &block, error)) == FL_OK) {
+        fl__reader *in = &block.payload;
+        while (in->cursor < in->end) {
+            if (config->monitor_ms > 0 ? !get_watched(source, in) : !get_split(source, in, &seen, &splits, &capacity))
+                return fl__blocks_corrupt(&from->blocks, error, "the files that are left to be read");
+        }
+    }
+    source->splits = splits;
+    return status == FL_DONE ? FL_OK : status;
 }
 
 static const fl__operator_class file_source_class = {
@@ -294,6 +419,8 @@ static const fl__operator_class file_source_class = {
     .open = open_source,
     .poll = poll_source,
     .close = close_source,
+    .snapshot = snapshot_source,
+    .restore = restore_source,
 };
 
 /* Finds and cuts the files now, so that a wrong path is an error before anything runs. */

@@ -137,7 +137,7 @@ static void add(fl__splits *splits, const char *path, int64_t start, int64_t end
             NULL, splits->items, splits->capacity * sizeof *splits->items, capacity * sizeof *splits->items);
         splits->capacity = capacity;
     }
-    splits->items[splits->count++] = (fl__split){ path, start, end, is_whole };
+    splits->items[splits->count++] = (fl__split){ .path = path, .start = start, .end = end, .is_whole = is_whole };
 }
 
 void fl__splits_release(fl__splits *splits)
@@ -209,7 +209,8 @@ void fl__split_reader_release(fl__split_reader *reader)
     reader->unpack = NULL;
 }
 
-fl_status fl__split_reader_open(fl__split_reader *reader, const fl__split *split, fl_error *error)
+/* At the split's first line. */
+static fl_status open_split(fl__split_reader *reader, const fl__split *split, fl_error *error)
 {
     reader->path = split->path;
     reader->end = split->end;
@@ -247,7 +248,7 @@ static fl_status skip_packed(fl__split_reader *reader, int64_t at, fl_error *err
 
 fl_status fl__split_reader_resume(fl__split_reader *reader, const fl__split *split, int64_t at, fl_error *error)
 {
-    fl_status status = fl__split_reader_open(reader, split, error);
+    fl_status status = open_split(reader, split, error);
     if (status == FL_OK && split->is_whole)
         status = skip_packed(reader, at, error);
     reader->is_skipping = false;
@@ -256,9 +257,16 @@ fl_status fl__split_reader_resume(fl__split_reader *reader, const fl__split *spl
     return status;
 }
 
+fl_status fl__split_reader_open(fl__split_reader *reader, const fl__split *split, fl_error *error)
+{
+    return split->resume ? fl__split_reader_resume(reader, split, split->resume, error)
+                         : open_split(reader, split, error);
+}
+
 fl_status fl__split_reader_open_tail(fl__split_reader *reader, const char *path, int64_t start, fl_error *error)
 {
-    fl_status status = fl__split_reader_resume(reader, &(fl__split){ path, start, INT64_MAX, false }, start, error);
+    fl_status status =
+        fl__split_reader_resume(reader, &(fl__split){ .path = path, .start = start, .end = INT64_MAX }, start, error);
     reader->leaves_last = true;
     return status;
 }

@@ -22,6 +22,7 @@ typedef struct fl__split {
     const char *path;   /* borrowed from the list of files */
     int64_t start, end; /* bytes; end INT64_MAX: up to the file's end */
     bool is_whole;      /* the file from its first byte on, perhaps packed */
+    int64_t resume;     /* lines that begin before this byte were taken already; 0: none were */
 } fl__split;
 
 typedef struct fl__splits {
