@@ -608,10 +608,101 @@ static void test_random_streams(void **state)
         assert_true(results > 100000 && late_records > 1000 && pauses > 1000);
 }
 
+static void open_sums(harness *h, fl_window_assigner assigner, fl_trigger trigger)
+{
+    memset(h, 0, sizeof *h);
+    h->config.window.assigner = assigner;
+    h->config.window.trigger = trigger;
+    h->config.content = FL__WINDOW_AGGREGATE;
+    h->spec.in[0] = FL_TYPE(Row);
+    h->spec.out = FL_TYPE(Sum);
+    h->spec.aggregate = &sum_row;
+    harness_open(h, (const char *const[]){ "key", NULL });
+}
+
+/* Keys that end leave nothing behind, neither those that come once nor those that come again and again. */
+static void test_keys_come_and_go(void **state)
+{
+    (void)state;
+    enum { RECORDS = 60000 };
+    harness h;
+    open_sums(&h, fl_session_event_time(fl_milliseconds(10)), (fl_trigger){ 0 });
+    size_t count = 0;
+    int64_t most = 0;
+    for (int64_t i = 0; i < RECORDS; i++) {
+        int64_t key = i % 3 ? 1000000 + i : i / 3 % 500; /* every 1,500 ms again */
+        fl_status status = harness_push(&h, &(Row){ fl_str("a name that does not fit into the string"), key, 1, i }, i);
+        fl_assert(status == FL_OK);
+        if (i % 100 == 99) {
+            status = harness_watermark(&h, i - 20, NULL);
+            fl_assert(status == FL_OK);
+        }
+        int64_t used = fl__memory_used(&h.op->memory);
+        most = used > most ? used : most;
+        for (size_t n = 0; n < h.out.count; n++)
+            assert_non_null(strstr(h.out.at[n], "(1,1,"));
+        count += h.out.count;
+        lines_clear(&h.out);
+    }
+    fl_status status = harness_watermark(&h, FL_TIME_MAX, NULL);
+    fl_assert(status == FL_OK);
+    assert_int_equal(count + h.out.count, RECORDS);
+    if (most > 700 * 1024)
+        fail_msg("%d keys of which 150 are there at once take %d KiB", RECORDS, (int)(most / 1024));
+    harness_close(&h);
+}
+
+/* Count windows over ever new keys leave nothing behind when they are purged. */
+static void test_purged_windows_without_end_go(void **state)
+{
+    (void)state;
+    harness h;
+    open_sums(&h, fl_global_windows(), fl_purging_trigger(fl_count_trigger(2)));
+    int64_t most = 0;
+    for (int64_t i = 0; i < 60000; i++) {
+        fl_status status = harness_push(&h, &(Row){ fl_str("a"), i / 2, i % 2, i }, FL_NO_TIMESTAMP);
+        fl_assert(status == FL_OK);
+        assert_int_equal(h.out.count, i % 2);
+        lines_clear(&h.out);
+        int64_t used = fl__memory_used(&h.op->memory);
+        most = used > most ? used : most;
+    }
+    if (most > 700 * 1024)
+        fail_msg("count windows of 30,000 keys, one after the other, take %d KiB", (int)(most / 1024));
+    harness_close(&h);
+}
+
+/* A timer that is deleted and registered again with every record leaves nothing behind. */
+static void test_deleted_timers_go(void **state)
+{
+    (void)state;
+    harness h;
+    open_sums(&h, fl_global_windows(),
+        fl_processing_time_timeout_trigger(fl_count_trigger(INT64_MAX), fl_seconds(3600), true, false));
+    int64_t most = 0;
+    for (int64_t i = 0; i < 100000; i++) {
+        h.task.now = 1000 + i / 10;
+        fl_status status = harness_push(&h, &(Row){ fl_str("a"), i % 7, 1, i }, FL_NO_TIMESTAMP);
+        fl_assert(status == FL_OK);
+        int64_t used = fl__memory_used(&h.op->memory);
+        most = used > most ? used : most;
+    }
+    assert_int_equal(h.out.count, 0);
+    if (most > 200 * 1024)
+        fail_msg("7 timers take %d KiB", (int)(most / 1024));
+    fl_status status = harness_clock(&h, h.task.now + 3600 * 1000 + 1);
+    fl_assert(status == FL_OK);
+    assert_int_equal(h.out.count, 7);
+    harness_close(&h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_streams),
+        cmocka_unit_test(test_keys_come_and_go),
+        cmocka_unit_test(test_purged_windows_without_end_go),
+        cmocka_unit_test(test_deleted_timers_go),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -347,6 +347,14 @@ BUILD(custom_trigger_session,
 BUILD(custom_trigger_global,
     fl_window_apply(fl_window(keyed, GLOBAL, .trigger = fl_custom_trigger(&batch_trigger)), rows_as_digits, Row))
 
+/* The same with windows that are too large to lie in their keys' entries. */
+static const fl_trigger_class large_trigger = { "LargeTrigger", 4096, batch_element, batch_time, batch_clock,
+    batch_merge, batch_clear };
+BUILD(large_sessions,
+    fl_window_apply(fl_window(keyed, SESSION, .trigger = fl_custom_trigger(&large_trigger)), rows_as_digits, Row))
+BUILD(large_global,
+    fl_window_apply(fl_window(keyed, GLOBAL, .trigger = fl_custom_trigger(&large_trigger)), rows_as_digits, Row))
+
 static void test_a_custom_trigger(void **state)
 {
     (void)state;
@@ -358,6 +366,9 @@ static void test_a_custom_trigger(void **state)
         SCRIPT("merged", "1:a=1 15:a=2 8:a=3 end", "[24]a=123", custom_trigger_session),
         SCRIPT(
             "merged, the earlier deadline goes", "1:a=1 12:a=2 @5 5:a=3 @17 end", "[21]a=123", custom_trigger_session),
+        SCRIPT("large and merged", "1:a=1 15:a=2 8:a=3 2:b=4 @7 end", "[24]a=123 | [11]b=4", large_sessions),
+        SCRIPT("large, without end", "1:a=1 2:b=7 2:a=2 @6 3:a=3 @7 @8 end", "[max]a=12 | [max]b=7 | [max]a=3",
+            large_global),
         SCRIPT("without end", "1:a=1 2:a=2 @6 3:a=3 @7 @8 end", "[max]a=12 | [max]a=3", custom_trigger_global),
     };
     RUN(scripts);
