@@ -199,6 +199,9 @@ typedef struct fl_watermark_strategy {
 fl_watermark_strategy fl_bounded_out_of_orderness(fl_duration bound);
 /* Timestamps never fall: bound 0. */
 fl_watermark_strategy fl_monotonous_timestamps(void);
+/* Ingestion time: records get the clock at this operator as their timestamp, which never falls; put it right behind the
+ * source. Event time goes on with the clock, records or not. Takes no .timestamp. */
+fl_watermark_strategy fl_ingestion_time(void);
 /* Timestamps only. */
 fl_watermark_strategy fl_no_watermarks(void);
 /* on_event looks at each record and may fl_emit_watermark(out, …). */
@@ -218,7 +221,8 @@ fl_watermark_strategy fl_watermark_alignment(
     fl_watermark_strategy strategy, const char *group, fl_duration max_drift, fl_duration update_interval);
 typedef struct fl_watermark_options {
     FL__COMMON_OPTIONS
-    const char *timestamp;              /* field (int64 ms, or timestamp) to take event time from */
+    const char *timestamp; /* field to take event time from: an int64_t of ms, a timestamp or a date (its midnight in
+                            * UTC); "order.at" in nested rows */
     fl_timestamp_fn timestamp_function; /* or a function; neither: the timestamps that records have already */
     fl_duration idle_after;             /* without records for so long the input counts as idle; 0: never */
 } fl_watermark_options;

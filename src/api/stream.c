@@ -650,6 +650,15 @@ fl_stream *fl__side_output(fl_stream *in, const fl_tag *tag, fl_where where)
 
 /* ---- event time ---- */
 
+static bool has_timestamps(const fl_stream *in)
+{
+    for (size_t i = 0; i < in->part_count; i++) {
+        if (has_timestamps(in->parts[i]))
+            return true;
+    }
+    return !in->part_count && in->node->has_timestamps;
+}
+
 static bool is_alignment_wrong(fl_env *env, const fl_watermark_strategy *strategy, fl_where where)
 {
     if (!strategy->alignment_group)
@@ -696,6 +705,15 @@ fl_stream *fl__watermarks(fl_stream *in, fl_watermark_strategy strategy, const f
         return fl__stream_error(in->env, options->where,
             "fl_watermarks: event time is either .timestamp (\"%s\") or .timestamp_function; leave one out",
             options->timestamp);
+    bool assigns = options->timestamp || options->timestamp_function;
+    if (strategy.kind == FL__INGESTION_TIME && assigns)
+        return fl__stream_error(in->env, options->where,
+            "fl_watermarks: fl_ingestion_time takes its timestamps from the clock; leave .timestamp out, or take "
+            "fl_bounded_out_of_orderness");
+    if (strategy.kind == FL__BOUNDED && !assigns && !has_timestamps(in))
+        return fl__stream_error(in->env, options->where,
+            "fl_watermarks: the records have no timestamps, and none are assigned here: event time would never go on; say "
+            "where it is with .timestamp = \"field\" or .timestamp_function");
     if (is_alignment_wrong(in->env, &strategy, options->where))
         return in;
     fl__watermark_config *config = fl__env_alloc(in->env, sizeof *config);
@@ -712,11 +730,12 @@ fl_stream *fl__watermarks(fl_stream *in, fl_watermark_strategy strategy, const f
         if (!config->field)
             return in;
         fl_kind kind = fl_field_kind(config->field);
+        config->is_date = kind == FL_KIND_DATE;
         if (kind != FL_KIND_INT64 && kind != FL_KIND_UINT64 && kind != FL_KIND_TIMESTAMP &&
-            kind != FL_KIND_TIMESTAMP_LTZ)
+            kind != FL_KIND_TIMESTAMP_LTZ && kind != FL_KIND_DATE)
             return fl__stream_error(in->env, options->where,
-                "fl_watermarks: field %s of %s holds no time; it must be an int64_t of milliseconds or a "
-                "timestamp",
+                "fl_watermarks: field %s of %s holds no time; it must be an int64_t of milliseconds, a timestamp or a "
+                "date",
                 options->timestamp, in->type->name);
     }
     fl_stream *s = fl__add_operator(in,

@@ -7,11 +7,16 @@
 extern const fl__operator_class fl__map_class, fl__flat_map_class, fl__filter_class;
 
 /* Watermarks and timestamps: config is this. */
-enum { FL__NO_WATERMARKS = 0 }; /* of fl_watermark_strategy.kind: what it is when none was given */
+enum {
+    FL__NO_WATERMARKS = 0,
+    FL__BOUNDED = 1,
+    FL__INGESTION_TIME = 3
+}; /* of fl_watermark_strategy.kind; 0: none given */
 typedef struct fl__watermark_config {
     fl_watermark_strategy strategy;
     uint32_t field_offset; /* of the timestamp in the row, when field is not NULL */
     const fl_field *field;
+    bool is_date; /* the field holds days */
     fl_timestamp_fn function;
     fl_duration idle_after;
     int64_t interval_ms; /* pipeline.auto-watermark-interval */

@@ -16,7 +16,7 @@
 #include "stream/splits.h"
 #include "stream/task.h"
 
-enum { KIND_NONE = FL__NO_WATERMARKS, KIND_BOUNDED, KIND_CUSTOM };
+enum { KIND_NONE = FL__NO_WATERMARKS, KIND_BOUNDED, KIND_CUSTOM, KIND_INGESTION = FL__INGESTION_TIME };
 
 fl_watermark_strategy fl_bounded_out_of_orderness(fl_duration bound)
 {
@@ -26,6 +26,11 @@ fl_watermark_strategy fl_bounded_out_of_orderness(fl_duration bound)
 fl_watermark_strategy fl_monotonous_timestamps(void)
 {
     return fl_bounded_out_of_orderness(fl_milliseconds(0));
+}
+
+fl_watermark_strategy fl_ingestion_time(void)
+{
+    return (fl_watermark_strategy){ .kind = KIND_INGESTION };
 }
 
 fl_watermark_strategy fl_no_watermarks(void)
@@ -152,6 +157,15 @@ static fl_time bounded(const watermark_operator *self, const generator *g)
     return watermark - 1;
 }
 
+/* The clock, but never back (Flink's IngestionTimeAssigner). */
+static fl_time ingestion_time(const watermark_operator *self, generator *g)
+{
+    fl_time now = fl__operator_now(&self->op);
+    if (now > g->highest)
+        g->highest = now;
+    return g->highest;
+}
+
 static void report(watermark_operator *self, uint32_t i)
 {
     if (i > 0)
@@ -223,6 +237,8 @@ static void make_watermarks(watermark_operator *self)
             watermark = config->strategy.on_periodic(ctx);
         } else if (config->strategy.kind == KIND_BOUNDED) {
             watermark = bounded(self, g);
+        } else if (config->strategy.kind == KIND_INGESTION) {
+            watermark = ingestion_time(self, g) - 1; /* another record of this millisecond may come */
         }
         if (watermark > g->watermark) {
             g->watermark = watermark;
@@ -268,7 +284,8 @@ static void find_idle(watermark_operator *self)
 static void next_interval(watermark_operator *self, fl_time now)
 {
     const fl__watermark_config *config = config_of(self);
-    bool is_periodic = config->strategy.kind == KIND_BOUNDED || config->strategy.on_periodic;
+    bool is_periodic = config->strategy.kind == KIND_BOUNDED || config->strategy.kind == KIND_INGESTION ||
+                       config->strategy.on_periodic;
     self->next_periodic = is_periodic && config->interval_ms > 0 ? now + config->interval_ms : FL_TIME_MAX;
 }
 
@@ -355,8 +372,15 @@ static void split(fl__operator *op, enum fl__split_event event, uint32_t slot)
 
 static inline fl_time timestamp_of(const fl__watermark_config *config, const char *row)
 {
-    int64_t t; /* an int64, or a timestamp, which begins with its milliseconds */
-    memcpy(&t, row + config->field_offset, sizeof t);
+    enum { DAY_MS = 86400000 };
+    const char *at = row + config->field_offset;
+    int64_t t;
+    if (FL_UNLIKELY(config->is_date)) {
+        int32_t days;
+        memcpy(&days, at, sizeof days);
+        return (int64_t)days * DAY_MS;
+    }
+    memcpy(&t, at, sizeof t); /* an int64, or a timestamp, which begins with its milliseconds */
     return t;
 }
 
@@ -373,6 +397,10 @@ static fl_status process(fl__operator *op, unsigned input, const fl__batch *batc
     const char *row = fl__batch_rows(batch);
     fl_time highest = g->highest;
     op->ctx.self = g->self;
+    bool is_ingestion = config->strategy.kind == KIND_INGESTION;
+    fl_time ingested = is_ingestion ? ingestion_time(self, g) : FL_NO_TIMESTAMP;
+    if (ingested > highest)
+        highest = ingested;
     for (uint32_t i = 0, n = batch->count; i < n; i++, row += batch->row_size) {
         fl_time before = previous ? previous[i] : FL_NO_TIMESTAMP, t = before;
         if (config->field) {
@@ -380,6 +408,8 @@ static fl_status process(fl__operator *op, unsigned input, const fl__batch *batc
         } else if (config->function) {
             op->ctx.timestamp = before;
             t = config->function(row, before, &op->ctx);
+        } else if (is_ingestion) {
+            t = ingested;
         }
         if (t > highest)
             highest = t;

@@ -552,10 +552,23 @@ static bool is_ignored(const fl__timers *timers, fl_time time)
     return timers->is_quiet;
 }
 
+/* A time reckoned from the timestamp of a record that has none: the timer would fire at once, or in no time. */
+static bool is_reckoned_from_nothing(fl_context *ctx, fl_time time)
+{
+    if (FL_LIKELY(ctx->timestamp != FL_NO_TIMESTAMP || time > FL_NO_TIMESTAMP / 2))
+        return false;
+    fl__function_fail(ctx, FL_ERROR_USER,
+        "fl_register_event_time_timer: %lld is no time: the record has no timestamp to reckon from. Assign timestamps before "
+        "fl_key_by, for instance with fl_watermarks(stream, fl_bounded_out_of_orderness(fl_seconds(2)), .timestamp = "
+        "\"at\")",
+        (long long)time);
+    return true;
+}
+
 void fl_register_event_time_timer(fl_context *ctx, fl_time time)
 {
     fl__timers *timers = find_timers(ctx, "fl_register_event_time_timer");
-    if (timers && !is_ignored(timers, time))
+    if (timers && !is_ignored(timers, time) && !is_reckoned_from_nothing(ctx, time))
         fl__timers_register(timers, ctx, FL__EVENT_TIME, time);
 }
 

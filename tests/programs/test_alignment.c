@@ -256,18 +256,23 @@ static void test_errors(void **state)
         "alignment group \"g\" cannot pause a source from here: Timestamps/Watermarks is not chained to Sequence Source");
     env = new_env();
     fl_stream *s = fl_map(fl_sequence(env, 1, 3), pass, int64_t, .parallelism = 2);
-    check_error(fl_watermarks(s, aligned("g"), .parallelism = 2), env, "Map is not chained to Sequence Source");
+    check_error(fl_watermarks(s, aligned("g"), .parallelism = 2, .timestamp_function = own_time), env,
+        "Map is not chained to Sequence Source");
     env = new_env();
     s = fl_sequence(env, 1, 3);
-    fl_discard(fl_watermarks(s, aligned("g")));
-    check_error(fl_watermarks(s, aligned("h")), env, "is in alignment group \"g\" already");
+    fl_discard(fl_watermarks(s, aligned("g"), .timestamp_function = own_time));
+    check_error(
+        fl_watermarks(s, aligned("h"), .timestamp_function = own_time), env, "is in alignment group \"g\" already");
     env = new_env();
-    check_error(fl_watermarks(fl_sequence(env, 1, 3), aligned("")), env, "the group has no name");
+    check_error(fl_watermarks(fl_sequence(env, 1, 3), aligned(""), .timestamp_function = own_time), env,
+        "the group has no name");
     env = new_env();
-    check_error(fl_watermarks(fl_sequence(env, 1, 3), aligned(NULL)), env, "the group has no name");
+    check_error(fl_watermarks(fl_sequence(env, 1, 3), aligned(NULL), .timestamp_function = own_time), env,
+        "the group has no name");
     env = new_env();
     check_error(fl_watermarks(fl_sequence(env, 1, 3),
-                    fl_watermark_alignment(fl_monotonous_timestamps(), "g", fl_seconds(-1), fl_seconds(1))),
+                    fl_watermark_alignment(fl_monotonous_timestamps(), "g", fl_seconds(-1), fl_seconds(1)),
+                    .timestamp_function = own_time),
         env, "the drift is -1000 ms");
     env = new_env();
     check_error(fl_watermarks(fl_sequence(env, 1, 3),

@@ -184,6 +184,12 @@ static void set_alarm(const void *in, fl_collector *out, fl_context *ctx)
     fl_register_processing_time_timer(ctx, fl_current_processing_time(ctx) + 500);
 }
 
+static void set_event_timer(const void *in, fl_collector *out, fl_context *ctx)
+{
+    (void)in, (void)out;
+    fl_register_event_time_timer(ctx, fl_timestamp_of(ctx) + 500);
+}
+
 static void alarm_rings(const void *in, fl_collector *out, fl_context *ctx)
 {
     (void)in;
@@ -303,6 +309,106 @@ static void test_source_options(void **state)
     fl_discard(fl_watermarks(fl_generate(env, make_event, Event), fl_monotonous_timestamps(), .timestamp = "at",
         .timestamp_function = own_time));
     assert_non_null(strstr(run_noted(env, 1), "either .timestamp (\"at\") or .timestamp_function"));
+}
+
+/* ---- where timestamps come from ---- */
+
+typedef struct {
+    int64_t at;
+    fl_timestamp stamp;
+    fl_date day;
+    fl_timestamp_ltz instant;
+} Times;
+FL_ROW(Times, at, stamp, day, instant);
+typedef struct {
+    int64_t id;
+    Times order;
+    fl_string name;
+} Order;
+FL_ROW(Order, id, (order, .row = FL_TYPE(Times)), name);
+
+static const char *times_by(const char *field)
+{
+    fl_env *env = fl_env_new(0, NULL);
+    Order rows[] = { { .id = 7, .order = { 5, { .ms = 6 }, { 2 }, { .ms = 8 } } },
+        { .id = -1, .order = { -5, { .ms = -6 }, { -1 }, { .ms = -8 } } } };
+    fl_stream *s =
+        fl_watermarks(fl_from_collection(env, Order, rows, 2), fl_monotonous_timestamps(), .timestamp = field);
+    fl_add_sink(s, note_time);
+    return run_noted(env, 1);
+}
+
+static void test_timestamp_fields(void **state)
+{
+    (void)state;
+    assert_string_equal(times_by("id"), " @7 @-1");
+    assert_string_equal(times_by("order.at"), " @5 @-5");
+    assert_string_equal(times_by("order.stamp"), " @6 @-6");
+    assert_string_equal(times_by("order.day"), " @172800000 @-86400000");
+    assert_string_equal(times_by("order.instant"), " @8 @-8");
+    assert_non_null(strstr(times_by("name"), "field name of Order holds no time; it must be an int64_t"));
+    assert_non_null(strstr(times_by("order"), "holds no time"));
+    assert_non_null(strstr(times_by("order.when"), "Order has no field \"order.when\""));
+}
+
+static void test_no_timestamps(void **state)
+{
+    (void)state;
+    fl_env *env = fl_env_new(0, NULL);
+    fl_discard(fl_watermarks(fl_sequence(env, 1, 3), fl_monotonous_timestamps()));
+    assert_non_null(strstr(run_noted(env, 1), "test_watermarks.c:"));
+    assert_non_null(strstr(noted, "the records have no timestamps, and none are assigned here"));
+
+    env = fl_env_new(0, NULL); /* timers reckoned from a timestamp that is not there */
+    fl_discard(fl_process(fl_key_by_function(fl_sequence(env, 1, 3), itself, int64_t), set_event_timer, int64_t,
+        .on_timer = alarm_rings));
+    assert_non_null(strstr(run_noted(env, 1), "the record has no timestamp to reckon from. Assign timestamps before"));
+}
+
+/* Near the ends of 64-bit time watermarks do not wrap around. */
+static void test_ends_of_time(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t at, bound;
+        const char *expected;
+    } cases[] = {
+        { INT64_MIN + 1, 0, " -9223372036854775807 end" },
+        { INT64_MIN + 1, INT64_MAX, " -9223372036854775807 end" },
+        { INT64_MIN + 5, 3, " -9223372036854775803 w-9223372036854775807 end" },
+        { -5, INT64_MAX, " -5 end" },
+        { 5, INT64_MAX, " 5 w-9223372036854775803 end" },
+        { INT64_MAX, 0, " 9223372036854775807 w9223372036854775806 end" },
+        { INT64_MAX, INT64_MAX, " 9223372036854775807 w-1 end" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char script[64];
+        snprintf(script, sizeof script, "0:%lld p200", (long long)cases[i].at);
+        fl_env *env = fl_env_new(0, NULL);
+        note_all(fl_poll_source(env, &script_source, int64_t, .arg = script, .timestamp_function = own_time,
+            .watermarks = fl_bounded_out_of_orderness(fl_milliseconds(cases[i].bound))));
+        assert_string_equal(run_noted(env, 1), cases[i].expected);
+    }
+}
+
+static void test_ingestion_time(void **state)
+{
+    (void)state;
+    fl_env *env = fl_env_new(0, NULL);
+    char script[] = "5 3 p50 7 p450 1";
+    fl_stream *s = fl_watermarks(fl_poll_source(env, &script_source, int64_t, .arg = script), fl_ingestion_time());
+    note_all(s);
+    fl_add_sink(s, note_time);
+    run_noted(env, 1);
+    assert_non_null(strstr(noted, " @0"));
+    assert_non_null(strstr(noted, " @50"));
+    assert_non_null(strstr(noted, " @500"));
+    assert_null(strstr(noted, " @5 "));
+    assert_non_null(strstr(noted, " w199")); /* with the clock, though no record came then */
+    assert_non_null(strstr(noted, " w399"));
+    env = fl_env_new(0, NULL);
+    fl_discard(fl_watermarks(fl_sequence(env, 1, 3), fl_ingestion_time(), .timestamp_function = own_time));
+    assert_non_null(strstr(run_noted(env, 1), "fl_ingestion_time takes its timestamps from the clock"));
 }
 
 /* ---- by records ---- */
@@ -428,6 +534,10 @@ int main(void)
         cmocka_unit_test(test_idle_and_processing_time),
         cmocka_unit_test(test_own_strategies),
         cmocka_unit_test(test_source_options),
+        cmocka_unit_test(test_timestamp_fields),
+        cmocka_unit_test(test_no_timestamps),
+        cmocka_unit_test(test_ends_of_time),
+        cmocka_unit_test(test_ingestion_time),
         cmocka_unit_test(test_by_records),
         cmocka_unit_test_setup_teardown(test_files_side_by_side, scratch_setup, scratch_teardown),
     };
