@@ -235,6 +235,18 @@ static void free_writing(fl__checkpoints *c, writing *w)
     fl__free(c->memory, w, sizeof *w);
 }
 
+static void forget_pending(fl__checkpoints *c, pending_files *p)
+{
+    for (uint32_t i = 0; i < p->count; i++) {
+        fl__free(c->memory, (void *)(uintptr_t)p->files[i].name, FILE_NAME);
+        fl__free(c->memory, (void *)(uintptr_t)p->files[i].operators,
+            p->files[i].operator_count * sizeof *p->files[i].operators);
+    }
+    fl__free(c->memory, p->files, c->job->task_count * sizeof *p->files);
+    set_live(c, p->checkpoint, 0);
+    *p = (pending_files){ 0 };
+}
+
 void fl__checkpoints_free(fl__checkpoints *c)
 {
     if (!c)
@@ -251,8 +263,10 @@ void fl__checkpoints_free(fl__checkpoints *c)
     for (message *m; (m = receive(c));)
         free_message(c, m);
     for (uint32_t i = 0; i < FL__PENDING_MAX; i++) {
-        if (c->pending[i].checkpoint)
-            fl__store_drop(&c->recovery->store, c->pending[i].checkpoint);
+        if (!c->pending[i].checkpoint)
+            continue;
+        fl__store_drop(&c->recovery->store, c->pending[i].checkpoint);
+        forget_pending(c, &c->pending[i]);
     }
     c->recovery->next_id = c->coordinator.next_id;
     fl__coordinator_release(&c->coordinator);
@@ -385,18 +399,6 @@ static pending_files *find_pending(fl__checkpoints *c, int64_t checkpoint)
             return &c->pending[i];
     }
     return NULL;
-}
-
-static void forget_pending(fl__checkpoints *c, pending_files *p)
-{
-    for (uint32_t i = 0; i < p->count; i++) {
-        fl__free(c->memory, (void *)(uintptr_t)p->files[i].name, FILE_NAME);
-        fl__free(c->memory, (void *)(uintptr_t)p->files[i].operators,
-            p->files[i].operator_count * sizeof *p->files[i].operators);
-    }
-    fl__free(c->memory, p->files, c->job->task_count * sizeof *p->files);
-    set_live(c, p->checkpoint, 0);
-    *p = (pending_files){ 0 };
 }
 
 static void take_written(fl__checkpoints *c, message *m)
