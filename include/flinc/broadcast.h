@@ -57,7 +57,8 @@ bool fl__broadcast_next(fl_context *ctx, fl_state *state, size_t *cursor, const 
 /* Number of entries. */
 #define fl_broadcast_count(ctx, object) fl__broadcast_count((ctx), &(object).broadcast)
 /* Walks the entries, in no particular order: size_t c = 0; while (fl_broadcast_next(ctx, rules, &c, &key, &value)) …
- * key: const K *, value: const V *. On the broadcast side the entry just returned may be put or removed; nothing else. */
+ * key: const K *, value: const V *. On the broadcast side the entry just returned may be put or removed, nothing else.
+ */
 #define fl_broadcast_next(ctx, object, cursor, key_out, value_out)                                                     \
     fl__broadcast_next((ctx), &(object).broadcast, (cursor), (const void **)(key_out), (const void **)(value_out))
 

@@ -50,8 +50,9 @@ fl_stream *fl__interval_join(fl_stream *left, fl_stream *right, fl_duration lowe
  * match them any more. In outer joins a row without any match is then given to f, alone; what f emits has that time as
  * its timestamp (the row's own when that is greater), so that it is never late.
  *
- * Rows of one key arrive at f as Flink's IntervalJoinOperator finds them: each row when it comes, with all matching rows
- * of the other side that came before it, these in the order of their times. f may have .states of the key, no timers. */
+ * Rows of one key arrive at f as Flink's IntervalJoinOperator finds them: each row when it comes, with all matching
+ * rows of the other side that came before it, these in the order of their times. f may have .states of the key, no
+ * timers. */
 #define fl_interval_join(left, right, lower, upper, f, Out, ...)                                                       \
     fl__interval_join((left), (right), (lower), (upper), (f), FL_TYPE(Out),                                            \
         &(const fl_interval_join_options){ .where = FL_HERE, ##__VA_ARGS__ })
@@ -76,10 +77,10 @@ fl_stream *fl__window_join(fl_stream *left, fl_stream *right, fl_window_assigner
     const fl_type *out, const fl_window_join_options *options);
 fl_stream *fl__co_group(fl_stream *left, fl_stream *right, fl_window_assigner assigner, fl_function f,
     const fl_type *out, const fl_window_join_options *options);
-/* Joins the records of each key and window: when a window fires, f gets each pair of a left and a right record of it (in:
- * const fl_pair *). Both streams are keyed by the same type. Any assigner, trigger and evictor of fl_window, with its
- * rules for what is late (late records are dropped and counted) and for the results' timestamps. A session, a count or an
- * evictor counts the records of both sides, as in Flink. */
+/* Joins the records of each key and window: when a window fires, f gets each pair of a left and a right record of it
+ * (in: const fl_pair *). Both streams are keyed by the same type. Any assigner, trigger and evictor of fl_window, with
+ * its rules for what is late (late records are dropped and counted) and for the results' timestamps. A session, a count
+ * or an evictor counts the records of both sides, as in Flink. */
 #define fl_window_join(left, right, assigner, f, Out, ...)                                                             \
     fl__window_join((left), (right), (assigner), (f), FL_TYPE(Out),                                                    \
         &(const fl_window_join_options){ .where = FL_HERE, ##__VA_ARGS__ })
@@ -88,8 +89,8 @@ fl_stream *fl__co_group(fl_stream *left, fl_stream *right, fl_window_assigner as
     fl__co_group((left), (right), (assigner), (f), FL_TYPE(Out),                                                       \
         &(const fl_window_join_options){ .where = FL_HERE, ##__VA_ARGS__ })
 
-/* For functions of assigners, triggers and evictors of such windows, whose records may be of either side: which one it is
- * and where; the other is NULL. record: what the function is given, or an element of what it is given. */
+/* For functions of assigners, triggers and evictors of such windows, whose records may be of either side: which one it
+ * is and where; the other is NULL. record: what the function is given, or an element of what it is given. */
 fl_pair fl_tagged_pair(const void *record);
 
 #ifdef __cplusplus

@@ -54,8 +54,8 @@ fl_stream *fl__close_with(fl_stream *iteration, fl_stream *feedback, const fl_op
     fl_where where = options->where;
     if (!it)
         return fl__stream_error(env, where,
-            "fl_close_with: the first stream is no iteration; it takes what fl_iterate returned, and the stream that goes "
-            "back into it");
+            "fl_close_with: the first stream is no iteration; it takes what fl_iterate returned, and the stream that "
+            "goes back into it");
     if (it->is_closed)
         return fl__stream_error(env, where,
             "fl_close_with: the iteration is closed already; several streams go back as one: fl_close_with(iteration, "

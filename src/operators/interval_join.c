@@ -4,13 +4,13 @@
  *   a timer fires: give unmatched rows to the function (outer joins), remove what no row can match any more
  *
  * Flink registers a timer for each row. Here a key has one at a time: for its last row to go (inner joins) or its next
- * unmatched row to come out (outer joins). In between, rows that nothing can match go when their list is full. So what is
- * kept longer than necessary is at most what fills the list, and goes with the key's last row.
+ * unmatched row to come out (outer joins). In between, rows that nothing can match go when their list is full. So what
+ * is kept longer than necessary is at most what fills the list, and goes with the key's last row.
  *
- * Which rows match is Flink's to the letter. Rows in time have times from the watermark on; to such a row t, the rows that
- * Flink has removed are out of reach anyhow, but for one case: t is the watermark itself, and the other row lies right on
- * the bound. That one is gone, unless both times are the same and it came after the watermark, too: these are counted
- * (`fresh`). */
+ * Which rows match is Flink's to the letter. Rows in time have times from the watermark on; to such a row t, the rows
+ * that Flink has removed are out of reach anyhow, but for one case: t is the watermark itself, and the other row lies
+ * right on the bound. That one is gone, unless both times are the same and it came after the watermark, too: these are
+ * counted (`fresh`). */
 #include "operators/interval_join.h"
 
 #include "data/type.h"

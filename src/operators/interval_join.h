@@ -16,8 +16,8 @@ typedef struct fl__interval_join_config {
     size_t state_count;
 } fl__interval_join_config;
 
-/* Makes the states that the operator keeps rows in; is_outer is set before. user: the states of the function, up to NULL
- * or 16. */
+/* Makes the states that the operator keeps rows in; is_outer is set before. user: the states of the function, up to
+ * NULL or 16. */
 void fl__interval_join_init(
     fl__interval_join_config *config, fl__arena *arena, const fl_type *const rows[2], const void *const *user);
 

@@ -10,9 +10,9 @@
  * waits and the loop cannot block itself; what they hold counts as the job's memory.
  *
  * When is the loop empty? Every operator passes watermarks on behind the records before them. So the heads send probes,
- * watermarks just above FL_TIME_MIN, in rounds: a round starts with all input ended and all queues empty; when its probe
- * has come out at all tails and not one record has, nothing is on its way. Entry holds event time back, in the loop it
- * stands still (as in Flink), so nobody else's watermark can pass for a probe. */
+ * watermarks just above FL_TIME_MIN, in rounds: a round starts with all input ended and all queues empty; when its
+ * probe has come out at all tails and not one record has, nothing is on its way. Entry holds event time back, in the
+ * loop it stands still (as in Flink), so nobody else's watermark can pass for a probe. */
 #ifndef FL_OPERATORS_ITERATION_H
 #define FL_OPERATORS_ITERATION_H
 

@@ -1,5 +1,5 @@
-/* Two streams as one, for windows over both (Flink's CoGroupedStreams.TaggedUnion): a row of either is put into a row that
- * has room for both, beside a tag that says which one it is. */
+/* Two streams as one, for windows over both (Flink's CoGroupedStreams.TaggedUnion): a row of either is put into a row
+ * that has room for both, beside a tag that says which one it is. */
 #ifndef FL_OPERATORS_TAG_H
 #define FL_OPERATORS_TAG_H
 

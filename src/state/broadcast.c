@@ -116,8 +116,8 @@ static const fl__keyed_state *find_writable(fl_context *ctx, const fl_state *sta
     if (!s || FL_LIKELY((*b)->is_writable))
         return s;
     fl__function_fail(ctx, FL_ERROR_USER,
-        "%s of broadcast state \"%s\" outside the function of the broadcast side: there it is read-only, since a change "
-        "would be made in one subtask and not in the others; write it where the broadcast records are handled",
+        "%s of broadcast state \"%s\" outside the function of the broadcast side: there it is read-only, since a "
+        "change would be made in one subtask and not in the others; write it where the broadcast records are handled",
         call, fl__state_name(state));
     return NULL;
 }

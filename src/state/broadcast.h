@@ -1,9 +1,9 @@
 /* Broadcast state of one operator: named maps, of which every subtask has a copy of its own.
  *
- * It is keyed state with a single key: the maps, their log of a call, the lifetime of strings, and what a snapshot reads
- * are those of keyed.h. A snapshot walks fl__broadcast_content: one entry (none while all maps are empty), whose states
- * are the maps in the order of their declaration; read them with fl__keyed_read_map. All subtasks hold the same, so one
- * of them has to be restored into all (Flink's OperatorStateHandle.Mode.BROADCAST).
+ * It is keyed state with a single key: the maps, their log of a call, the lifetime of strings, and what a snapshot
+ * reads are those of keyed.h. A snapshot walks fl__broadcast_content: one entry (none while all maps are empty), whose
+ * states are the maps in the order of their declaration; read them with fl__keyed_read_map. All subtasks hold the same,
+ * so one of them has to be restored into all (Flink's OperatorStateHandle.Mode.BROADCAST).
  *
  * One thread. */
 #ifndef FL_STATE_BROADCAST_H

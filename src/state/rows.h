@@ -1,10 +1,9 @@
 /* Rows of one key in the order of their times: a list state that operators look up by time (interval join).
  *
  * The list's elements are rows that begin with an int64_t, the time; rows of one time stay in the order in which they
- * came. All calls work on the current key of the keyed state (fl__keyed_set_key or _set_ref before them; what they read is in
- * ctx->entry once that is looked up); unlike the
- * public functions of lists they free at once what they take out, so no user function may be at work on the rows. What a
- * snapshot reads is the list. One thread. */
+ * came. All calls work on the current key of the keyed state (fl__keyed_set_key or _set_ref before them; what they read
+ * is in ctx->entry once that is looked up); unlike the public functions of lists they free at once what they take out, so
+ * no user function may be at work on the rows. What a snapshot reads is the list. One thread. */
 #ifndef FL_STATE_ROWS_H
 #define FL_STATE_ROWS_H
 
@@ -26,8 +25,8 @@ static inline fl_time fl__rows_time(const fl__rows *rows, uint32_t i)
     return time;
 }
 
-/* The rows of an entry (ctx->entry, or a fl__table_candidate); valid until they are added to or removed from. state: its
- * number in .states; a list that was filled by fl__rows_add only. */
+/* The rows of an entry (ctx->entry, or a fl__table_candidate); valid until they are added to or removed from. state:
+ * its number in .states; a list that was filled by fl__rows_add only. */
 static inline fl__rows fl__rows_of(const fl__keyed *keyed, const void *entry, uint32_t state)
 {
     const fl__keyed_state *s = &keyed->states[state];
@@ -55,8 +54,8 @@ char *fl__rows_add(
 void fl__rows_remove_first(fl__keyed *keyed, fl_context *ctx, uint32_t state, uint32_t n);
 /* Removes all rows; the list has no content any more, and the key may go at the end of the call. */
 void fl__rows_clear(fl__keyed *keyed, fl_context *ctx, uint32_t state);
-/* The first of rows [from, count) whose time is not before `time`. hint: where it may be, any number. Cost: O(log of the
- * distance from the hint), and only the rows on the way are touched. */
+/* The first of rows [from, count) whose time is not before `time`. hint: where it may be, any number. Cost: O(log of
+ * the distance from the hint), and only the rows on the way are touched. */
 uint32_t fl__rows_find(const fl__rows *rows, uint32_t from, uint32_t hint, fl_time time);
 
 #endif
