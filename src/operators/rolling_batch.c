@@ -15,7 +15,8 @@
 #include "stream/sorter.h"
 
 enum {
-    ROWS_PER_CHECK = 32,    /* results between two looks at whether the output is blocked */
+    ROWS_PER_CHECK = 32, /* results between two looks at whether the output is blocked */
+    ROWS_PER_CALL = 256, /* results and rows of the sorter: then the task looks after itself, for it may be cancelled */
     TRIAL_ROWS = 1 << 17,   /* after so many rows a combiner asks itself whether it is of use */
     ENTRY_OVERHEAD = 16,    /* bytes of index an entry, about */
     HASHES_AT_A_TIME = 512, /* the combiner hashes so many rows before it looks them up */
@@ -215,7 +216,7 @@ static fl_status emit_all(final_operator *self, fl_time timestamp, bool may_stop
     fl__rolling_operator *rolling = &self->rolling;
     fl__operator *op = &rolling->op;
     for (uint32_t n = 0; !op->task->failed; n++) {
-        if (may_stop && n % ROWS_PER_CHECK == 0 && fl__output_blocked(op))
+        if (may_stop && (n == ROWS_PER_CALL || (n % ROWS_PER_CHECK == 0 && fl__output_blocked(op))))
             return FL_AGAIN;
         const char *entry = fl__table_next(&rolling->table, &self->cursor);
         if (!entry)
@@ -261,7 +262,9 @@ static bool absorb_later(final_operator *self, const fl__sorted_row *next)
 static fl_status finish_later(final_operator *self)
 {
     const fl__sorted_row *next;
-    while (!self->rolling.op.task->failed && (next = fl__sorter_peek(self->later)) != NULL) {
+    for (uint32_t n = 0; !self->rolling.op.task->failed && (next = fl__sorter_peek(self->later)) != NULL; n++) {
+        if (n == ROWS_PER_CALL)
+            return FL_AGAIN;
         if (absorb_later(self, next)) {
             fl__sorter_next(self->later);
             continue;
