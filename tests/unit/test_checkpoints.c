@@ -128,6 +128,15 @@ static fl_stream *by_lists(fl_stream *numbers)
     return fl_reduce(fl_key_by(fl_window_apply(windows, gather, Count), "key"), add_count);
 }
 
+/* Nothing is out of order within a subtask, and within a file: nothing may be late, after a restore neither. */
+static fl_stream *by_time(fl_stream *numbers)
+{
+    fl_stream *timed =
+        fl_watermarks(fl_map(numbers, to_count, Count), fl_monotonous_timestamps(), .timestamp_function = time_of);
+    fl_stream *windows = fl_window(fl_key_by(timed, "key"), fl_tumbling_event_time(fl_milliseconds(100)));
+    return fl_reduce(fl_key_by(fl_reduce(windows, add_count), "key"), add_count);
+}
+
 static fl_stream *from_sequence(fl_env *env)
 {
     return fl_sequence(env, 1, NUMBERS);
@@ -181,10 +190,25 @@ static fl_stream *from_files(fl_env *env)
     return fl_map(fl_read_text(env, scratch("numbers"), .split_bytes = 512), parse, int64_t);
 }
 
+/* One file in many splits, which the subtasks read together. */
+static fl_stream *from_one_file(fl_env *env)
+{
+    static bool is_there;
+    if (!is_there) {
+        is_there = true;
+        for (int64_t i = 1; i <= NUMBERS; i++) {
+            char line[32];
+            snprintf(line, sizeof line, "%d\n", (int)i);
+            scratch_append("all", line);
+        }
+    }
+    return fl_map(fl_read_text(env, scratch("all"), .split_bytes = 256), parse, int64_t);
+}
+
 typedef fl_stream *(*source_fn)(fl_env *);
 typedef fl_stream *(*job_fn)(fl_stream *);
-static const source_fn sources[] = { from_sequence, from_generator, from_collection, from_files };
-static const job_fn jobs[] = { by_process, by_reduce, by_windows, by_lists };
+static const source_fn sources[] = { from_sequence, from_generator, from_collection, from_files, from_one_file };
+static const job_fn jobs[] = { by_process, by_reduce, by_windows, by_lists, by_time };
 enum { SOURCES = sizeof sources / sizeof sources[0], JOBS = sizeof jobs / sizeof jobs[0] };
 
 static uint64_t run_killed(uint64_t seed, uint32_t *kills, uint32_t *restores)
@@ -193,6 +217,7 @@ static uint64_t run_killed(uint64_t seed, uint32_t *kills, uint32_t *restores)
     fl_env *env = fl_env_new(0, NULL);
     fl_set_parallelism(env, 1 + (int)(seed % 3));
     fl_set(env, "execution.checkpointing.interval", "1 ms");
+    fl_set(env, "flinc.watermark.every-records", "40");
     fl_add_sink(jobs[seed / SOURCES % JOBS](sources[seed % SOURCES](env)), note, .name = "note");
     fl__simulation simulation = { .seed = seed, .channel_capacity = 2, .segment_size = 256, .kill_every = 700 };
     env->simulation = &simulation;
@@ -320,7 +345,8 @@ static const char *stop_at(uint64_t variant, uint64_t steps)
     env->simulation = &simulation;
     int status = fl_execute(env, "stopped");
     fl_env_free(env);
-    assert_true(steps < 5000);
+    if (steps >= 5000)
+        fail_msg("variant %d: no checkpoint", (int)variant);
     return status == 0 ? "" : newest_checkpoint(scratch(folder));
 }
 
@@ -329,6 +355,10 @@ static void test_another_job_goes_on_from_a_checkpoint(void **state)
 {
     (void)state;
     for (uint64_t variant = 0; variant < SOURCES * JOBS; variant++) {
+        if (sources[variant % SOURCES] == from_one_file) /* read at one go: it ends before the clock moves */
+            continue;
+        if (jobs[variant / SOURCES] == by_time) /* another number of subtasks may get the numbers out of order */
+            continue;
         forget();
         const char *path = "";
         for (uint64_t steps = 100; !*path; steps += 50)

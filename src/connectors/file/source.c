@@ -36,7 +36,7 @@ struct file_source {
     fl__lanes lanes;
     fl__split_reader reader;
     bool is_reading;
-    const fl__split *splits; /* of all subtasks, the config's; after a restore this one's alone */
+    const fl__split *splits; /* of all subtasks: the config's, or what was left of them at a restore */
     size_t split_count, next_split, step;
     fl__arena arena; /* of restored splits */
     fl__monitor monitor;
@@ -363,8 +363,8 @@ static bool get_watched(struct file_source *source, fl__reader *in)
     return true;
 }
 
-/* Splits are dealt to the subtasks of now as they come by. */
-static bool get_split(struct file_source *source, fl__reader *in, size_t *seen, fl__split **splits, size_t *capacity)
+/* Takes in a split of any subtask of then. */
+static bool get_split(struct file_source *source, fl__reader *in, fl__split **splits, size_t *capacity)
 {
     fl__split split = { .path = fl__block_get_text(in, &source->arena) };
     uint64_t is_whole;
@@ -373,11 +373,6 @@ static bool get_split(struct file_source *source, fl__reader *in, size_t *seen, 
         split.resume < 0)
         return false;
     split.is_whole = is_whole != 0;
-    if ((*seen)++ % (size_t)source->op.ctx.parallelism != (size_t)source->op.ctx.subtask)
-        return true;
-    const fl__split *last = source->split_count ? &(*splits)[source->split_count - 1] : NULL;
-    if (last && strcmp(last->path, split.path) == 0)
-        split.path = last->path; /* lanes tell files apart by their address */
     if (source->split_count == *capacity) {
         size_t more = *capacity ? 2 * *capacity : 16;
         fl__split *grown = fl__arena_alloc(&source->arena, more * sizeof *grown);
@@ -390,25 +385,45 @@ static bool get_split(struct file_source *source, fl__reader *in, size_t *seen, 
     return true;
 }
 
+static int compare_splits(const void *a, const void *b)
+{
+    const fl__split *x = (const fl__split *)a, *y = (const fl__split *)b;
+    int order = strcmp(x->path, y->path);
+    return order ? order : x->start < y->start ? -1 : x->start > y->start;
+}
+
+/* Deals what is left to the subtasks of now as the files were dealt at first, in their order and byte after byte: a
+ * subtask that went back in a file would make its lines late, and all must agree on how many files there are. */
+static void deal_again(struct file_source *source, fl__split *splits)
+{
+    if (source->split_count > 0)
+        qsort(splits, source->split_count, sizeof *splits, compare_splits);
+    for (size_t i = 1; i < source->split_count; i++) {
+        if (strcmp(splits[i].path, splits[i - 1].path) == 0)
+            splits[i].path = splits[i - 1].path; /* lanes tell files apart by their address */
+    }
+    source->splits = splits;
+    source->next_split = (size_t)source->op.ctx.subtask;
+    source->step = (size_t)source->op.ctx.parallelism;
+}
+
 static fl_status restore_source(fl__operator *op, fl__restored *from, fl_error *error)
 {
     struct file_source *source = (struct file_source *)op;
     const struct file_config *config = (const struct file_config *)op->spec->config;
     fl__split *splits = NULL;
-    size_t seen = 0, capacity = 0;
+    size_t capacity = 0;
     source->split_count = 0;
-    source->next_split = 0;
-    source->step = 1;
     fl__block block;
     fl_status status;
     while ((status = fl__restored_next(from, &block, error)) == FL_OK) {
         fl__reader *in = &block.payload;
         while (in->cursor < in->end) {
-            if (config->monitor_ms > 0 ? !get_watched(source, in) : !get_split(source, in, &seen, &splits, &capacity))
+            if (config->monitor_ms > 0 ? !get_watched(source, in) : !get_split(source, in, &splits, &capacity))
                 return fl__blocks_corrupt(&from->blocks, error, "the files that are left to be read");
         }
     }
-    source->splits = splits;
+    deal_again(source, splits);
     return status == FL_DONE ? FL_OK : status;
 }
 
