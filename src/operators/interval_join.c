@@ -14,6 +14,7 @@
 #include "operators/interval_join.h"
 
 #include "data/type.h"
+#include "state/keyed_snapshot.h"
 #include "state/rows.h"
 #include "state/timers.h"
 #include "stream/task.h"
@@ -474,8 +475,20 @@ static fl_status end_key(fl__operator *op)
     return status;
 }
 
+static void snapshot(fl__operator *op, fl__snapshot *to)
+{
+    interval_join *self = (interval_join *)op;
+    fl__keyed_snapshot(self->keyed, self->timers, to, op->task->account.parent);
+}
+
+/* Lists come back in their order, so J1 and what counts rows hold. */
+static fl_status restore(fl__operator *op, fl__restored *from, fl_error *error)
+{
+    interval_join *self = (interval_join *)op;
+    return fl__keyed_restore(self->keyed, self->timers, &op->ctx, from, error);
+}
+
 const fl__operator_class fl__interval_join_class = {
-    .not_in_checkpoints = "the rows of an interval join are not written yet",
     .kind = "Interval Join",
     .size = sizeof(interval_join),
     .is_keyed = true,
@@ -486,6 +499,8 @@ const fl__operator_class fl__interval_join_class = {
     .close = close,
     .end_key = end_key,
     .holds_rows = true,
+    .snapshot = snapshot,
+    .restore = restore,
 };
 
 /* ---- states ---- */

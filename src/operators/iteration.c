@@ -294,6 +294,7 @@ static fl_status poll_head(fl__operator *op)
 const fl__operator_class fl__iteration_head_class = {
     .kind = "Iteration Head",
     .size = sizeof(head_operator),
+    .not_in_checkpoints = "records that go around in an iteration are not written",
     .open = open_head,
     .poll = poll_head,
     .close = close_head,

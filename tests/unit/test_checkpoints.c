@@ -137,6 +137,23 @@ static fl_stream *by_time(fl_stream *numbers)
     return fl_reduce(fl_key_by(fl_reduce(windows, add_count), "key"), add_count);
 }
 
+static void take_left(const void *in, fl_collector *out, fl_context *ctx)
+{
+    (void)ctx;
+    const fl_pair *pair = in;
+    fl_collect(out, (const Count *)pair->left);
+}
+
+/* Each number with itself: one of the two has often come before a restart, the other comes after it. */
+static fl_stream *by_join(fl_stream *numbers)
+{
+    fl_stream *timed = fl_watermarks(fl_map(numbers, to_count, Count),
+        fl_bounded_out_of_orderness(fl_milliseconds(NUMBERS)), .timestamp_function = time_of);
+    fl_stream *joined = fl_interval_join(fl_key_by(timed, "key"), fl_key_by(fl_rebalance(timed), "key"),
+        fl_milliseconds(0), fl_milliseconds(0), take_left, Count, .kind = FL_JOIN_RIGHT);
+    return fl_reduce(fl_key_by(joined, "key"), add_count);
+}
+
 static fl_stream *from_sequence(fl_env *env)
 {
     return fl_sequence(env, 1, NUMBERS);
@@ -211,14 +228,14 @@ static const source_fn sources[] = { from_sequence, from_generator, from_collect
 static const job_fn jobs[] = { by_process, by_reduce, by_windows, by_lists, by_time };
 enum { SOURCES = sizeof sources / sizeof sources[0], JOBS = sizeof jobs / sizeof jobs[0] };
 
-static uint64_t run_killed(uint64_t seed, uint32_t *kills, uint32_t *restores)
+static uint64_t run_job(uint64_t seed, job_fn job, uint32_t *kills, uint32_t *restores)
 {
     forget();
     fl_env *env = fl_env_new(0, NULL);
     fl_set_parallelism(env, 1 + (int)(seed % 3));
     fl_set(env, "execution.checkpointing.interval", "1 ms");
     fl_set(env, "flinc.watermark.every-records", "40");
-    fl_add_sink(jobs[seed / SOURCES % JOBS](sources[seed % SOURCES](env)), note, .name = "note");
+    fl_add_sink(job(sources[seed % SOURCES](env)), note, .name = "note");
     fl__simulation simulation = { .seed = seed, .channel_capacity = 2, .segment_size = 256, .kill_every = 700 };
     env->simulation = &simulation;
     if (fl_execute(env, "killed") != 0)
@@ -228,6 +245,20 @@ static uint64_t run_killed(uint64_t seed, uint32_t *kills, uint32_t *restores)
     fl_env_free(env);
     check_totals();
     return simulation.trace;
+}
+
+static uint64_t run_killed(uint64_t seed, uint32_t *kills, uint32_t *restores)
+{
+    return run_job(seed, jobs[seed / SOURCES % JOBS], kills, restores);
+}
+
+static void test_killed_joins_come_to_the_same_result(void **state)
+{
+    (void)state;
+    uint32_t kills = 0, restores = 0;
+    for (uint64_t seed = 0; seed < 6; seed++)
+        run_job(seed, by_join, &kills, &restores);
+    assert_true(restores > 0);
 }
 
 static void test_killed_jobs_come_to_the_same_result(void **state)
@@ -380,6 +411,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_killed_jobs_come_to_the_same_result),
+        cmocka_unit_test(test_killed_joins_come_to_the_same_result),
         cmocka_unit_test(test_a_seed_gives_the_same_kills_and_steps),
         cmocka_unit_test(test_a_failed_job_is_restarted),
         cmocka_unit_test(test_restarts_are_used_up),

@@ -223,7 +223,7 @@ static void test_a_failure_in_the_loop_ends_the_job(void **state)
 static void test_misuse_says_what_and_where(void **state)
 {
     (void)state;
-    for (int i = 0; i < 7; i++) {
+    for (int i = 0; i < 8; i++) {
         fl_env *env = fl_env_new(0, NULL);
         fl_stream *in = numbers(env), *ints = fl_from_elements(env, int64_t, 1, 2);
         fl_stream *loop = i == 0 ? NULL : fl_iterate(in, fl_seconds(0));
@@ -255,6 +255,11 @@ static void test_misuse_says_what_and_where(void **state)
         case 5:
             fl_discard(steps);
             message = "the iteration has no feedback: name the stream that goes back into it with fl_close_with";
+            break;
+        case 6:
+            fl_set(env, "execution.checkpointing.interval", "1 s");
+            fl_close_with(loop, steps);
+            message = "records that go around in an iteration are not written";
             break;
         default:
             fl_set(env, "execution.runtime-mode", "BATCH");
