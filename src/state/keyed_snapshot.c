@@ -205,6 +205,8 @@ typedef struct restoring {
     fl_context *ctx;
     fl__restored *from;
     fl_error *error;
+    fl__key_translate_fn translate; /* NULL: keys are what they are */
+    void *translate_arg;
     fl__arena arena; /* schema of the current file */
     fl__arena scratch;
     fl__schema_block schema;
@@ -359,8 +361,9 @@ static fl_status restore_entry(restoring *r, fl__reader *in, uint32_t ref)
         status = damaged(r->from, r->error, "an entry's head");
     if (status != FL_OK)
         return status;
+    bool is_known = !r->translate || r->translate(r->translate_arg, r->from, key), is_new;
     uint64_t hash = fl__key_hash(&r->keyed->table.key, key);
-    bool is_ours = fl__restored_owns(r->from, hash), is_new;
+    bool is_ours = r->translate ? is_known : fl__restored_owns(r->from, hash);
     fl__keyed_set_key(r->keyed, r->ctx, hash, key);
     for (uint32_t i = 0; i < r->schema.count && status == FL_OK; i++) {
         if (bits >> i & 1)
@@ -432,24 +435,43 @@ static fl_status restore_block(restoring *r, fl__block *block)
     return block->kind == FL__BLOCK_PAGE ? restore_page(r, &block->payload) : restore_timers(r, &block->payload);
 }
 
-fl_status fl__keyed_restore(fl__keyed *keyed, fl__timers *timers, fl_context *ctx, fl__restored *from, fl_error *error)
+static fl_status run(restoring *r)
 {
-    restoring r = { .keyed = keyed, .timers = timers, .ctx = ctx, .from = from, .error = error };
-    r.key = fl__alloc_zero(from->memory, keyed->table.key.size);
-    fl__arena_init(&r.arena, from->memory);
-    fl__arena_init(&r.scratch, from->memory);
+    fl__restored *from = r->from;
+    const uint32_t key_size = r->keyed->table.key.size;
+    r->key = fl__alloc_zero(from->memory, key_size);
+    fl__arena_init(&r->arena, from->memory);
+    fl__arena_init(&r->scratch, from->memory);
     fl__block block;
     fl_status status;
-    while ((status = fl__restored_next(from, &block, error)) == FL_OK) {
-        status = restore_block(&r, &block);
+    while ((status = fl__restored_next(from, &block, r->error)) == FL_OK) {
+        status = restore_block(r, &block);
         if (status != FL_OK)
             break;
     }
-    forget_refs(&r);
+    forget_refs(r);
     for (int i = 0; i < 2; i++)
-        fl__free(from->memory, r.values[i], r.values_size);
-    fl__free(from->memory, r.key, keyed->table.key.size);
-    fl__arena_release(&r.scratch);
-    fl__arena_release(&r.arena);
+        fl__free(from->memory, r->values[i], r->values_size);
+    fl__free(from->memory, r->key, key_size);
+    fl__arena_release(&r->scratch);
+    fl__arena_release(&r->arena);
     return status == FL_DONE ? FL_OK : status;
+}
+
+fl_status fl__keyed_restore(fl__keyed *keyed, fl__timers *timers, fl_context *ctx, fl__restored *from, fl_error *error)
+{
+    restoring r = { .keyed = keyed, .timers = timers, .ctx = ctx, .from = from, .error = error };
+    return run(&r);
+}
+
+fl_status fl__keyed_restore_as(fl__keyed *keyed, fl_context *ctx, fl__restored *from, fl__key_translate_fn translate,
+    void *arg, fl_error *error)
+{
+    restoring r = { .keyed = keyed,
+        .ctx = ctx,
+        .from = from,
+        .error = error,
+        .translate = translate,
+        .translate_arg = arg };
+    return run(&r);
 }

@@ -24,6 +24,12 @@ void fl__keyed_snapshot(fl__keyed *keyed, fl__timers *timers, fl__snapshot *to, 
 fl_status fl__keyed_restore(
     fl__keyed *keyed, fl__timers *timers, fl_context *ctx, fl__restored *from, fl_error *error) FL_MUST_USE;
 
+/* The same for keyed state whose keys mean something to the operator alone (numbers of its windows), and are others now.
+ * translate: writes the key of now over that of then, of the file that is being read; false: it is not this subtask's. */
+typedef bool (*fl__key_translate_fn)(void *arg, const fl__restored *from, void *key);
+fl_status fl__keyed_restore_as(fl__keyed *keyed, fl_context *ctx, fl__restored *from, fl__key_translate_fn translate,
+    void *arg, fl_error *error) FL_MUST_USE;
+
 /* ---- schemas, for operators that keep tables of their own ---- */
 
 typedef struct fl__state_schema {
