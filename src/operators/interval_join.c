@@ -43,7 +43,8 @@ typedef struct interval_join {
     uint32_t row_size[2];
     char *key_scratch;
     fl_counter *late_dropped;
-    uint32_t next_row; /* of the batch at hand: where to go on after FL_AGAIN */
+    uint32_t next_row;         /* of the batch at hand: where to go on after FL_AGAIN */
+    fl_time restored_watermark; /* time goes on from there; FL_TIME_MIN: from the start */
 } interval_join;
 
 /* ---- times, saturating at both ends ---- */
@@ -76,6 +77,7 @@ static fl_status open(fl__operator *op, fl_error *error)
 {
     interval_join *self = (interval_join *)op;
     const fl__interval_join_config *config = self->config = op->spec->config;
+    self->restored_watermark = FL_TIME_MIN;
     self->low[LEFT] = config->lower;
     self->high[LEFT] = config->upper;
     self->low[RIGHT] = negative(config->upper);
@@ -444,6 +446,10 @@ static fl_status watermark(fl__operator *op, fl_time limit)
 {
     interval_join *self = (interval_join *)op;
     fl_status status = FL_OK;
+    if (FL_UNLIKELY(limit < self->restored_watermark)) {
+        op->ctx.watermark = self->restored_watermark; /* what was late before is late now */
+        return FL_OK;
+    }
     while (!op->task->failed) {
         if (fl__output_blocked(op)) {
             status = FL_AGAIN;
@@ -475,16 +481,41 @@ static fl_status end_key(fl__operator *op)
     return status;
 }
 
+/* ---- checkpoints ---- */
+
+/* Rows and times are states of the key, and its timer one of the operator's: all that is missing is how far time is. Lists come
+ * back in their order, so J1 and what counts rows hold. */
 static void snapshot(fl__operator *op, fl__snapshot *to)
 {
     interval_join *self = (interval_join *)op;
+    fl__block_put_int(fl__snapshot_bytes(to, FL__BLOCK_VALUES), op->ctx.watermark);
     fl__keyed_snapshot(self->keyed, self->timers, to, op->task->account.parent);
 }
 
-/* Lists come back in their order, so J1 and what counts rows hold. */
+/* All subtasks have seen the same watermarks before the barrier. */
+static fl_status restore_watermark(interval_join *self, fl__restored *from, fl_error *error)
+{
+    fl__block block;
+    fl_status status;
+    while ((status = fl__restored_next(from, &block, error)) == FL_OK) {
+        int64_t time;
+        if (block.kind != FL__BLOCK_VALUES)
+            continue;
+        if (!fl__block_get_int(&block.payload, &time))
+            return fl__blocks_corrupt(&from->blocks, error, "the join's time");
+        self->restored_watermark = time > self->restored_watermark ? time : self->restored_watermark;
+    }
+    self->op.ctx.watermark = self->restored_watermark;
+    return status == FL_DONE ? FL_OK : status;
+}
+
 static fl_status restore(fl__operator *op, fl__restored *from, fl_error *error)
 {
     interval_join *self = (interval_join *)op;
+    fl_status status = restore_watermark(self, from, error);
+    if (status != FL_OK)
+        return status;
+    fl__restored_rewind(from);
     return fl__keyed_restore(self->keyed, self->timers, &op->ctx, from, error);
 }
 

@@ -57,13 +57,12 @@ static void release_window(fl__window_general *g, uint32_t number)
     g->free_window = number;
 }
 
-static uint32_t *first_of(const fl__window_general *g, uint32_t key)
+uint32_t *fl__window_first(const fl__window_general *g, uint32_t key)
 {
     return (uint32_t *)(void *)(fl__table_entry(&g->keys, key) + g->first_offset);
 }
 
-/* A window of the key, put in at its place in the list. */
-static uint32_t make_window(fl__window_general *g, uint32_t key, uint32_t *link, fl_window_range range)
+uint32_t fl__window_make(fl__window_general *g, uint32_t key, uint32_t *link, fl_window_range range)
 {
     uint32_t number = new_window(g, key);
     fl__window_object *window = fl__window_at(g, number);
@@ -75,18 +74,18 @@ static uint32_t make_window(fl__window_general *g, uint32_t key, uint32_t *link,
     window->timers = FL__NO_REF;
     window->next = *link;
     *link = number;
-    g->empty_keys -= *first_of(g, key) == number && window->next == FL__NO_REF;
+    g->empty_keys -= *fl__window_first(g, key) == number && window->next == FL__NO_REF;
     return number;
 }
 
-static uint32_t find_key(fl__window_general *g, uint64_t hash, const void *key, bool insert)
+uint32_t fl__window_find_key(fl__window_general *g, uint64_t hash, const void *key, bool insert)
 {
     bool inserted = false;
     uint32_t ref = fl__table_find_class(&g->keys, g->keys.key.class, hash, key, insert, &inserted);
     if (ref != FL__NO_REF)
         fl__table_touch(&g->keys, ref);
     if (inserted) {
-        *first_of(g, ref) = FL__NO_REF;
+        *fl__window_first(g, ref) = FL__NO_REF;
         g->empty_keys++;
         fl_assert(ref < FL__WINDOW_INSIDE);
         if (g->inside_offset)
@@ -132,11 +131,11 @@ static void purge(fl__window_general *g, fl__window_object *window)
 static void free_window(fl__window_general *g, uint32_t number)
 {
     fl__window_object *window = fl__window_at(g, number);
-    uint32_t *link = first_of(g, window->key);
+    uint32_t *link = fl__window_first(g, window->key);
     while (*link != number)
         link = &fl__window_at(g, *link)->next;
     *link = window->next;
-    g->empty_keys += *first_of(g, window->key) == FL__NO_REF;
+    g->empty_keys += *fl__window_first(g, window->key) == FL__NO_REF;
     fl__window_drop_timers(g, window->timers);
     release_window(g, number);
 }
@@ -225,8 +224,7 @@ static void do_as_told(fl__window_general *g, uint32_t number, fl_trigger_result
         purge(g, fl__window_at(g, number));
 }
 
-/* Implicit trigger: sees to it that the window is looked at when it is due next. */
-static void arm(fl__window_general *g, uint32_t number)
+void fl__window_arm(fl__window_general *g, uint32_t number)
 {
     fl__window_object *window = fl__window_at(g, number);
     fl_time due = window->has_fired ? fl__window_cleanup_time(g, window->end) : fl__window_max_timestamp(window->end);
@@ -254,7 +252,7 @@ static void on_due(fl__window_general *g, const fl__window_due *due)
     if (window->has_fired && cleanup <= due->time && cleanup != FL_TIME_MAX) {
         clean_up(g, due->window);
     } else {
-        arm(g, due->window);
+        fl__window_arm(g, due->window);
     }
 }
 
@@ -396,7 +394,7 @@ static void add(fl__window_general *g, uint32_t number, const char *row, fl_time
             window->has_fired = true;
             emit(g, number);
         }
-        arm(g, number);
+        fl__window_arm(g, number);
     } else {
         do_as_told(g, number, fl__window_trigger_element(g, number, row));
         fl_time cleanup = fl__window_cleanup_time(g, window->end);
@@ -426,15 +424,15 @@ static bool add_to_each(fl__window_general *g, const char *row, uint64_t hash, c
         if (is_late(g, range.end))
             continue;
         if (ref == FL__NO_REF)
-            ref = find_key(g, hash, key, true);
+            ref = fl__window_find_key(g, hash, key, true);
         if (!link || range.start > g->windows.ranges[i - 1].start || range.end > g->windows.ranges[i - 1].end)
-            link = first_of(g, ref);
+            link = fl__window_first(g, ref);
         while (*link != FL__NO_REF && is_before(range, fl__window_at(g, *link)))
             link = &fl__window_at(g, *link)->next;
         fl__window_object *window = *link == FL__NO_REF ? NULL : fl__window_at(g, *link);
         uint32_t number = window && window->start == range.start && window->end == range.end
                               ? *link
-                              : make_window(g, ref, link, range);
+                              : fl__window_make(g, ref, link, range);
         add(g, number, row, timestamp);
         if (is_blank(g, fl__window_at(g, number))) {
             free_window(g, number);
@@ -501,14 +499,14 @@ static void merge_triggers(fl__window_general *g, const uint32_t *numbers, uint3
  * MergingWindowSet; where it takes the state of any of the windows, this takes them in the order of their time. */
 static uint32_t merge(fl__window_general *g, uint32_t key, fl_window_range range)
 {
-    uint32_t *link = first_of(g, key);
+    uint32_t *link = fl__window_first(g, key);
     while (*link != FL__NO_REF && fl__window_at(g, *link)->start > range.end)
         link = &fl__window_at(g, *link)->next;
     uint32_t count = 0;
     for (uint32_t n = *link; n != FL__NO_REF && fl__window_at(g, n)->end >= range.start; count++)
         n = fl__window_at(g, n)->next;
     if (count == 0)
-        return is_late(g, range.end) ? FL__NO_REF : make_window(g, key, link, range);
+        return is_late(g, range.end) ? FL__NO_REF : fl__window_make(g, key, link, range);
     reserve_merged(g, count);
     uint32_t *numbers = g->merged, next = *link;
     for (uint32_t i = 0; i < count; i++, next = fl__window_at(g, next)->next)
@@ -538,7 +536,7 @@ static bool add_merging(fl__window_general *g, const char *row, uint64_t hash, c
     for (uint32_t i = 0; i < g->windows.count; i++) {
         fl_window_range range = g->windows.ranges[i];
         if (ref == FL__NO_REF)
-            ref = find_key(g, hash, key, !is_late(g, range.end));
+            ref = fl__window_find_key(g, hash, key, !is_late(g, range.end));
         if (ref == FL__NO_REF)
             continue;
         uint32_t number = merge(g, ref, range);
@@ -550,7 +548,7 @@ static bool add_merging(fl__window_general *g, const char *row, uint64_t hash, c
     return taken;
 }
 
-static void set_timer(fl__window_general *g)
+void fl__window_general_set_timer(fl__window_general *g)
 {
     if (g->w.op.task->is_batch)
         return; /* the clock's windows end with their key */
@@ -669,7 +667,7 @@ static fl_status process(fl__operator *op, unsigned input, const fl__batch *batc
         }
     }
     sweep(g);
-    set_timer(g);
+    fl__window_general_set_timer(g);
     return fl__operator_failed(op) ? FL_ERROR_USER : FL_OK;
 }
 
@@ -678,10 +676,13 @@ static fl_status process(fl__operator *op, unsigned input, const fl__batch *batc
 static fl_status on_watermark(fl__operator *op, fl_time watermark)
 {
     fl__window_general *g = fl__window_general_of(op);
-    fl_assert(watermark >= g->time[FL__EVENT_TIME]);
+    if (watermark < g->time[FL__EVENT_TIME]) { /* restored: time was further, for triggers too */
+        op->ctx.watermark = g->time[FL__EVENT_TIME];
+        return FL_OK;
+    }
     g->time[FL__EVENT_TIME] = watermark;
     fl_status status = fire(g, FL__EVENT_TIME);
-    set_timer(g);
+    fl__window_general_set_timer(g);
     return status;
 }
 
@@ -691,7 +692,7 @@ static fl_status on_timers(fl__operator *op, fl_time now)
     if (now > FL_TIME_MIN && now - 1 > g->time[FL__PROCESSING_TIME])
         g->time[FL__PROCESSING_TIME] = now - 1;
     fl_status status = fire(g, FL__PROCESSING_TIME);
-    set_timer(g);
+    fl__window_general_set_timer(g);
     return status;
 }
 
@@ -849,7 +850,6 @@ static void close_operator(fl__operator *op)
 }
 
 const fl__operator_class fl__window_general_class = {
-    .not_in_checkpoints = "windows with triggers, evictors, sessions or counts are not written yet",
     .kind = "Window",
     .size = sizeof(fl__window_general),
     .is_keyed = true,
@@ -860,6 +860,8 @@ const fl__operator_class fl__window_general_class = {
     .timers = on_timers,
     .close = close_operator,
     .end_key = end_key,
+    .snapshot = fl__window_general_snapshot,
+    .restore = fl__window_general_restore,
     .holds_rows = true,
 };
 

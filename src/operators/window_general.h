@@ -137,6 +137,24 @@ static inline const void *fl__window_shown_key(const fl__window_general *g, cons
     return g->w.keyed ? NULL : fl__window_key_of(g, window);
 }
 
+/* ---- windows of keys (window_general.c) ---- */
+
+/* The reference of the key's entry; FL__NO_REF: there is none. insert: it is made then, without windows. */
+uint32_t fl__window_find_key(fl__window_general *g, uint64_t hash, const void *key, bool insert);
+/* The link to the latest window of a key. */
+uint32_t *fl__window_first(const fl__window_general *g, uint32_t key);
+/* A window of the key, put in at its place in the list; its number. */
+uint32_t fl__window_make(fl__window_general *g, uint32_t key, uint32_t *link, fl_window_range range);
+/* Implicit trigger: sees to it that the window is looked at when it is due next. */
+void fl__window_arm(fl__window_general *g, uint32_t number);
+/* Tells the task when the clock is to be looked at. */
+void fl__window_general_set_timer(fl__window_general *g);
+
+/* ---- checkpoints (window_general_snapshot.c) ---- */
+
+void fl__window_general_snapshot(fl__operator *op, fl__snapshot *to);
+fl_status fl__window_general_restore(fl__operator *op, fl__restored *from, fl_error *error);
+
 /* ---- triggers (window_trigger.c) ---- */
 
 /* Bytes that the trigger remembers per window; sets layer_offset. */
@@ -150,6 +168,11 @@ fl_trigger_result fl__window_trigger_time(fl__window_general *g, uint32_t number
 void fl__window_trigger_merge(fl__window_general *g, uint32_t number, char *const *merged, uint32_t count);
 /* Forgets everything about the window. state: the window's, or that of one merged into it. */
 void fl__window_trigger_clear(fl__window_general *g, uint32_t number, char *state);
+
+/* What the trigger remembers of a window, for a snapshot, and back; timers are not in it. state NULL: read over it. */
+void fl__window_trigger_encode(const fl__window_general *g, char *state, fl__buffer *out);
+fl_status fl__window_trigger_decode(fl__window_general *g, char *state, const fl__restored *from, fl__reader *in,
+    fl__arena *scratch, fl_error *error) FL_MUST_USE;
 
 void fl__window_register(fl__window_general *g, uint32_t number, fl__time_domain domain, fl_time time);
 void fl__window_unregister(fl__window_general *g, uint32_t number, fl__time_domain domain, fl_time time);

@@ -448,3 +448,98 @@ void fl__window_trigger_merge(fl__window_general *g, uint32_t number, char *cons
     }
     g->at_hand = FL__NO_REF;
 }
+
+/* ---- checkpoints ----
+ *
+ * The trigger's own: count (zigzag varint); a time that may be missing: is it there u8, time (zigzag varint); delta: is
+ * there a record u8, its value; custom: its bytes. Then the times of timeouts, inner first. */
+
+static void encode_moment(const moment *m, fl__buffer *out)
+{
+    fl__buffer_append(out, &(char){ m->is_set != 0 }, 1);
+    fl__block_put_int(out, m->time);
+}
+
+static bool decode_moment(moment *m, fl__reader *in)
+{
+    const char *is_set = fl__reader_bytes(in, 1);
+    if (!is_set || *is_set < 0 || *is_set > 1)
+        return false;
+    m->is_set = (uint64_t)*is_set;
+    return fl__block_get_int(in, &m->time);
+}
+
+void fl__window_trigger_encode(const fl__window_general *g, char *state, fl__buffer *out)
+{
+    switch (g->trigger.kind) {
+    case FL_TRIGGER_COUNT: fl__block_put_int(out, *(const int64_t *)(const void *)state); break;
+    case FL_TRIGGER_CONTINUOUS_EVENT_TIME:
+    case FL_TRIGGER_CONTINUOUS_PROCESSING_TIME: encode_moment((const moment *)(const void *)state, out); break;
+    case FL_TRIGGER_DELTA: {
+        uint64_t has_last;
+        memcpy(&has_last, state, sizeof has_last);
+        fl__buffer_append(out, &(char){ has_last != 0 }, 1);
+        if (has_last)
+            fl__encode(g->w.row_layout.type, state + sizeof has_last, out);
+        break;
+    }
+    case FL_TRIGGER_CUSTOM: fl__buffer_append(out, state, g->trigger.class_of->state_size); break;
+    default: break;
+    }
+    for (uint32_t i = 0; i < g->trigger.layer_count; i++) {
+        if (g->trigger.layers[i].is_timeout)
+            encode_moment(timeout_of(g, state, i), out);
+    }
+}
+
+/* False: damaged. */
+static bool decode_delta(
+    fl__window_general *g, char *state, bool is_kept, fl__reader *in, fl__arena *scratch, fl_error *error)
+{
+    const fl__layout *layout = &g->w.row_layout;
+    const char *has_last = fl__reader_bytes(in, 1);
+    char *last = state + sizeof(uint64_t);
+    if (!has_last || *has_last < 0 || *has_last > 1)
+        return false;
+    if (!*has_last)
+        return true;
+    if (fl__decode(layout->type, in, scratch, last, error) != FL_OK)
+        return false;
+    memcpy(state, &(uint64_t){ is_kept }, sizeof(uint64_t));
+    if (is_kept && !layout->is_flat)
+        fl__value_own(layout, last, g->pane.heap);
+    return true;
+}
+
+static bool decode_basic(
+    fl__window_general *g, char *state, bool is_kept, fl__reader *in, fl__arena *scratch, fl_error *error)
+{
+    switch (g->trigger.kind) {
+    case FL_TRIGGER_COUNT: return fl__block_get_int(in, (int64_t *)(void *)state);
+    case FL_TRIGGER_CONTINUOUS_EVENT_TIME:
+    case FL_TRIGGER_CONTINUOUS_PROCESSING_TIME: return decode_moment((moment *)(void *)state, in);
+    case FL_TRIGGER_DELTA: return decode_delta(g, state, is_kept, in, scratch, error);
+    case FL_TRIGGER_CUSTOM: {
+        const void *bytes = fl__reader_bytes(in, g->trigger.class_of->state_size);
+        if (bytes && g->trigger.class_of->state_size)
+            memcpy(state, bytes, g->trigger.class_of->state_size);
+        return bytes != NULL;
+    }
+    default: return true;
+    }
+}
+
+fl_status fl__window_trigger_decode(fl__window_general *g, char *state, const fl__restored *from, fl__reader *in,
+    fl__arena *scratch, fl_error *error)
+{
+    bool is_kept = state != NULL;
+    state = is_kept ? state : g->merged_trigger;
+    bool is_right = decode_basic(g, state, is_kept, in, scratch, error);
+    for (uint32_t i = 0; i < g->trigger.layer_count && is_right; i++) {
+        if (g->trigger.layers[i].is_timeout)
+            is_right = decode_moment(timeout_of(g, state, i), in);
+    }
+    if (is_right)
+        return FL_OK;
+    return fl__blocks_corrupt(&from->blocks, error, "what a window's trigger remembers");
+}
