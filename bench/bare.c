@@ -389,6 +389,91 @@ uint64_t bare_join(uint64_t records, uint64_t keys)
     return checksum;
 }
 
+/* Running totals: the pane that begins is added, the one that ends taken off. */
+static void totals_change(pane *totals, const pane *by, int64_t sign)
+{
+    for (uint64_t i = 0; i <= by->mask; i++) {
+        if (!by->slots[i].key)
+            continue;
+        pane_slot *slot = pane_find(totals, by->slots[i].key - 1);
+        slot->count += sign * by->slots[i].count;
+        slot->sum += sign * by->slots[i].sum;
+    }
+}
+
+static uint64_t sliding_fire(pane *totals, pane *panes, int64_t slide)
+{
+    uint64_t checksum = 0;
+    totals_change(totals, &panes[slide % SLIDES], 1);
+    for (uint64_t i = 0; i <= totals->mask; i++)
+        if (totals->slots[i].count)
+            checksum += (uint64_t)(totals->slots[i].count * totals->slots[i].count + totals->slots[i].sum);
+    pane *oldest = &panes[(slide + 1) % SLIDES];
+    totals_change(totals, oldest, -1);
+    memset(oldest->slots, 0, (oldest->mask + 1) * sizeof *oldest->slots);
+    oldest->count = 0;
+    return checksum;
+}
+
+uint64_t bare_sliding(uint64_t records, uint64_t keys)
+{
+    pane totals, panes[SLIDES];
+    pane_init(&totals, 10);
+    for (int i = 0; i < SLIDES; i++)
+        pane_init(&panes[i], 10);
+    uint64_t checksum = 0;
+    int64_t slide = 0;
+    for (uint64_t i = 0; i < records; i++) {
+        pair p = pair_at(i, keys);
+        if (UNLIKELY(time_at(i) / WINDOW_MS != slide))
+            checksum += sliding_fire(&totals, panes, slide++);
+        pane_slot *slot = pane_find(&panes[slide % SLIDES], p.key);
+        slot->count++;
+        slot->sum += p.value;
+    }
+    for (int i = 0; i < SLIDES; i++)
+        checksum += sliding_fire(&totals, panes, slide++);
+    free(totals.slots);
+    for (int i = 0; i < SLIDES; i++)
+        free(panes[i].slots);
+    return checksum;
+}
+
+/* ---- one state and one timer a record ---- */
+
+typedef struct timer {
+    int64_t time, key;
+} timer;
+
+/* All timers are as long: a ring in the order of their times is a queue. One timer per key and time. */
+uint64_t bare_timers(uint64_t records, uint64_t keys)
+{
+    enum { QUEUE = 1 << 22 };
+    pane t;
+    pane_init(&t, 10);
+    timer *queue = allocate(QUEUE * sizeof *queue, false);
+    uint64_t head = 0, tail = 0, fired = 0;
+    for (uint64_t i = 0; i < records; i++) {
+        pair p = pair_at(i, keys);
+        int64_t time = time_at(i) + TIMER_MS;
+        pane_slot *slot = pane_find(&t, p.key);
+        slot->count++;
+        if (slot->sum != time) { /* of the key's newest timer */
+            slot->sum = time;
+            queue[head++ & (QUEUE - 1)] = (timer){ time, p.key };
+        }
+        if (UNLIKELY(i % RECORDS_PER_WATERMARK == 0)) {
+            for (; tail < head && queue[tail & (QUEUE - 1)].time < time_at(i); tail++)
+                fired += pane_find(&t, queue[tail & (QUEUE - 1)].key)->count > 0;
+        }
+    }
+    for (; tail < head; tail++)
+        fired += pane_find(&t, queue[tail & (QUEUE - 1)].key)->count > 0;
+    free(t.slots);
+    free(queue);
+    return fired;
+}
+
 /* ---- stateless ---- */
 
 uint64_t bare_maps(uint64_t records, uint64_t keys)

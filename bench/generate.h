@@ -11,6 +11,8 @@ enum {
     WORDS = 10000,
     WINDOW_KEYS = 10000,
     WINDOW_MS = 1000,
+    SLIDES = 60, /* windows that a record of the sliding case is in */
+    TIMER_MS = 1000,
     JOIN_MS = 5,
     RECORDS_PER_MS = 1000, /* of event time */
     RECORDS_PER_WATERMARK = 100000,

@@ -227,6 +227,16 @@ static void window_get(const void *accumulator, void *out, fl_context *ctx)
 
 FL_AGGREGATE(count_and_sum, Pair, CountSum, CountSum, .add = window_add, .get = window_get);
 
+static void window_merge(void *accumulator, const void *other, fl_context *ctx)
+{
+    (void)ctx;
+    ((CountSum *)accumulator)->count += ((const CountSum *)other)->count;
+    ((CountSum *)accumulator)->sum += ((const CountSum *)other)->sum;
+}
+
+FL_AGGREGATE(
+    count_and_sum_merged, Pair, CountSum, CountSum, .add = window_add, .get = window_get, .merge = window_merge);
+
 static void job_windows(fl_env *env, uint64_t records, uint64_t keys)
 {
     fl_stream *timed =
@@ -250,6 +260,37 @@ static void job_join(fl_env *env, uint64_t records, uint64_t keys)
         fl_poll_source(env, &right_pair_source, Pair, .arg = setting_of(records, keys), .parallel = true);
     sink(fl_interval_join(fl_key_by(left, "key"), fl_key_by(right, "key"), fl_milliseconds(-JOIN_MS),
              fl_milliseconds(JOIN_MS), join, Pair),
+        add_value);
+}
+
+static void job_sliding(fl_env *env, uint64_t records, uint64_t keys)
+{
+    fl_stream *timed =
+        fl_poll_source(env, &timed_pair_source, Pair, .arg = setting_of(records, keys), .parallel = true);
+    fl_window_assigner sliding = fl_sliding_event_time(fl_milliseconds(SLIDES * WINDOW_MS), fl_milliseconds(WINDOW_MS));
+    sink(fl_aggregate(fl_window(fl_key_by(timed, "key"), sliding), count_and_sum_merged), add_window);
+}
+
+FL_VALUE_STATE(times_seen, int64_t);
+
+static void set_timer(const void *in, fl_collector *out, fl_context *ctx)
+{
+    (void)in, (void)out;
+    ++*fl_value(ctx, times_seen);
+    fl_register_event_time_timer(ctx, fl_timestamp_of(ctx) + TIMER_MS);
+}
+
+static void on_timer(const void *in, fl_collector *out, fl_context *ctx)
+{
+    (void)in;
+    fl_collect(out, &(pair){ *(const int64_t *)fl_current_key(ctx), *fl_value(ctx, times_seen) > 0 });
+}
+
+static void job_timers(fl_env *env, uint64_t records, uint64_t keys)
+{
+    fl_stream *timed =
+        fl_poll_source(env, &timed_pair_source, Pair, .arg = setting_of(records, keys), .parallel = true);
+    sink(fl_process(fl_key_by(timed, "key"), set_timer, Pair, .states = { &times_seen }, .on_timer = on_timer),
         add_value);
 }
 
@@ -326,6 +367,12 @@ const bench_case cases[] = {
       job_look_ups, false, 0.02, 0, 0, 0, 0 },
     { "look_ups_threads", "the same in 100 threads", 3000, 1000, bare_look_ups, NULL,
       job_look_ups_in_threads, false, 0, 0, 0, 0, 0 },
+    { "windows_1e6", "1 s windows, 1e6 keys", 20 M, 1000000, bare_windows, NULL,
+      job_windows, false, 1.3, 0, 0, 0, 0 },
+    { "sliding", "60 s / 1 s windows, 1e4 keys", 100 M, WINDOW_KEYS, bare_sliding, NULL,
+      job_sliding, false, 0, 0, 0, 0, 0 },
+    { "timers", "a state and a timer each, 1e5 keys", 20 M, 100000, bare_timers, NULL,
+      job_timers, false, 0, 0, 0, 0, 0 },
     { "maps", "3 maps and a filter", 300 M, 1000, bare_maps, NULL, job_maps, false, 0, 0, 16, 0, 0 },
     { "maps_unchained", "the same unchained", 100 M, 1000, bare_maps, NULL, job_maps, true, 0, 0, 5, 0, 0 },
     { "maps_none", "source and sink only", 300 M, 1000, bare_source, NULL, job_source, false, 0, 0, 0, 0, 0 },
