@@ -23,6 +23,7 @@ void fl__coordinator_init(fl__coordinator *c, fl__memory *memory, const fl__coor
         c->config.max_pending = FL__PENDING_MAX;
     c->is_source = fl__alloc(memory, task_count + 1);
     c->has_ended = fl__alloc_zero(memory, task_count + 1);
+    c->is_waiting = fl__alloc_zero(memory, task_count + 1);
     if (task_count)
         memcpy(c->is_source, is_source, task_count);
     for (uint32_t t = 0; t < task_count; t++)
@@ -43,6 +44,7 @@ void fl__coordinator_release(fl__coordinator *c)
     }
     fl__free(c->memory, c->is_source, c->task_count + 1);
     fl__free(c->memory, c->has_ended, c->task_count + 1);
+    fl__free(c->memory, c->is_waiting, c->task_count + 1);
 }
 
 static fl__pending_checkpoint *find(fl__coordinator *c, int64_t checkpoint)
@@ -124,7 +126,8 @@ void fl__coordinator_ended(fl__coordinator *c, uint32_t task)
         return;
     c->has_ended[task] = true;
     c->running--;
-    c->sources_running -= c->is_source[task];
+    c->sources_running -= c->is_source[task] && !c->is_waiting[task];
+    c->waiting -= c->is_waiting[task];
     for (uint32_t i = 0; i < FL__PENDING_MAX; i++) {
         fl__pending_checkpoint *p = &c->pending[i];
         if (p->id && !p->acknowledged[task]) {
@@ -132,6 +135,21 @@ void fl__coordinator_ended(fl__coordinator *c, uint32_t task)
             p->missing--;
         }
     }
+}
+
+void fl__coordinator_waits(fl__coordinator *c, uint32_t task)
+{
+    fl_assert(task < c->task_count);
+    if (c->is_waiting[task] || c->has_ended[task])
+        return;
+    c->is_waiting[task] = true;
+    c->waiting++;
+    c->sources_running -= c->is_source[task];
+}
+
+bool fl__coordinator_asks(const fl__coordinator *c, uint32_t task)
+{
+    return !c->has_ended[task] && (c->is_source[task] || c->is_waiting[task]);
 }
 
 void fl__coordinator_ask(fl__coordinator *c)
@@ -149,8 +167,10 @@ static bool is_too_old(const fl__coordinator *c, const fl__pending_checkpoint *p
 /* The earliest moment for another one; FL_TIME_MAX: not before something happens. */
 static fl_time next_trigger(const fl__coordinator *c)
 {
-    if (c->sources_running == 0 || count_pending(c) >= c->config.max_pending || c->is_failing)
+    if ((c->sources_running == 0 && c->waiting == 0) || count_pending(c) >= c->config.max_pending || c->is_failing)
         return FL_TIME_MAX;
+    if (c->waiting > 0 && c->waiting == c->running)
+        return FL_TIME_MIN; /* nobody else has anything to do */
     fl_time due = c->is_asked ? FL_TIME_MIN : c->next_ms;
     if (due != FL_TIME_MAX && !c->is_asked && c->last_end_ms != FL_TIME_MIN &&
         due < c->last_end_ms + c->config.min_pause_ms)

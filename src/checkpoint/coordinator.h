@@ -46,9 +46,9 @@ enum { FL__PENDING_MAX = 16 };
 typedef struct fl__coordinator {
     fl__memory *memory;
     fl__coordinator_config config;
-    uint32_t task_count, running; /* tasks; of them not ended */
-    uint32_t sources_running;
-    bool *is_source, *has_ended;
+    uint32_t task_count, running;      /* tasks; of them not ended */
+    uint32_t sources_running, waiting; /* waiting: for a last checkpoint */
+    bool *is_source, *has_ended, *is_waiting;
     int64_t next_id;
     int64_t next_ms;     /* when the next periodic one is due; FL_TIME_MAX: none is */
     int64_t last_end_ms; /* when the last one ended, in whatever way */
@@ -82,6 +82,11 @@ void fl__coordinator_declined(fl__coordinator *c, int64_t checkpoint, const char
 void fl__coordinator_stored(fl__coordinator *c, int64_t checkpoint, const char *reason, fl_time now);
 /* The task has come to its end in order: it needs no checkpoint any more. */
 void fl__coordinator_ended(fl__coordinator *c, uint32_t task);
+/* The task has done all but that it waits for one more checkpoint: it is asked for it as sources are. When nobody else
+ * runs any more, that is taken at once. */
+void fl__coordinator_waits(fl__coordinator *c, uint32_t task);
+/* Is this task to be asked for checkpoints? The others find them in their channels. */
+bool fl__coordinator_asks(const fl__coordinator *c, uint32_t task);
 /* Takes a checkpoint as soon as one more may be pending. */
 void fl__coordinator_ask(fl__coordinator *c);
 

@@ -16,7 +16,7 @@ typedef struct fl__writing {
     uint32_t task;
 } writing;
 
-typedef enum message_kind { WRITTEN, DECLINED, ENDED } message_kind;
+typedef enum message_kind { WRITTEN, DECLINED, WAITS, ENDED } message_kind;
 
 typedef struct fl__message {
     struct fl__message *next;
@@ -165,6 +165,12 @@ static void on_declined(fl__checkpoint_listener *listener, fl__task *task, int64
     decline(c, (uint32_t)(task - c->job->tasks), checkpoint, reason);
 }
 
+static void on_waits(fl__checkpoint_listener *listener, fl__task *task)
+{
+    fl__checkpoints *c = (fl__checkpoints *)listener;
+    send(c, new_message(c, WAITS, (uint32_t)(task - c->job->tasks), 0));
+}
+
 void fl__checkpoints_task_ended(fl__checkpoints *c, const fl__task *task)
 {
     message *m = new_message(c, ENDED, (uint32_t)(task - c->job->tasks), 0);
@@ -205,7 +211,7 @@ fl__checkpoints *fl__checkpoints_new(fl__job *job, fl__recovery *recovery, const
 {
     fl__checkpoints *c = fl__alloc_aligned(&job->memory, 64, sizeof *c);
     memset(c, 0, sizeof *c);
-    c->listener = (fl__checkpoint_listener){ on_taken, on_declined };
+    c->listener = (fl__checkpoint_listener){ .taken = on_taken, .waits = on_waits, .declined = on_declined };
     c->job = job;
     c->recovery = recovery;
     c->os = os;
@@ -419,6 +425,16 @@ static void take_written(fl__checkpoints *c, message *m)
     fl__coordinator_acknowledged(&c->coordinator, m->checkpoint, m->task);
 }
 
+/* All that sent to the task has ended, perhaps before it knew of a checkpoint: no barrier will come. */
+static void ask_for_pending(fl__checkpoints *c, uint32_t task)
+{
+    int64_t newest = 0;
+    for (uint32_t i = 0; i < FL__PENDING_MAX; i++)
+        newest = c->pending[i].checkpoint > newest ? c->pending[i].checkpoint : newest;
+    if (newest)
+        fl__task_request_checkpoint(&c->job->tasks[task], newest);
+}
+
 static void take_message(fl__checkpoints *c, message *m, fl_time now)
 {
     switch (m->kind) {
@@ -427,6 +443,10 @@ static void take_message(fl__checkpoints *c, message *m, fl_time now)
         fl__log(FL__LOG_WARN, "checkpoint", "checkpoint %" PRId64 ", %s: %s", m->checkpoint,
             c->job->tasks[m->task].name, m->reason);
         fl__coordinator_declined(&c->coordinator, m->checkpoint, m->reason, now);
+        break;
+    case WAITS:
+        fl__coordinator_waits(&c->coordinator, m->task);
+        ask_for_pending(c, m->task);
         break;
     case ENDED:
         c->running--;
@@ -452,7 +472,7 @@ static void trigger(fl__checkpoints *c, int64_t checkpoint, fl_time now)
     p->files = fl__alloc_zero(c->memory, c->job->task_count * sizeof *p->files);
     set_live(c, 0, checkpoint);
     for (uint32_t t = 0; t < c->job->task_count; t++) {
-        if (c->job->tasks[t].operators[0]->class->poll)
+        if (fl__coordinator_asks(&c->coordinator, t))
             fl__task_request_checkpoint(&c->job->tasks[t], checkpoint);
     }
 }

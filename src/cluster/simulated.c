@@ -118,7 +118,7 @@ static bool step_checkpoints(stepping *s, bool is_writer)
 /* Steps the tasks of a stage to their end. */
 static fl_status step_stage(fl__job *job, int stage, fl__simulation *sim)
 {
-    enum { CHECKPOINTS_EVERY = 8 };
+    enum { CHECKPOINTS_EVERY = 4 };
     stepping s = { .job = job, .sim = sim, .stage = stage };
     s.is_stuck = fl__arena_alloc(&job->arena, job->task_count * sizeof *s.is_stuck);
     for (uint32_t t = 0; t < job->task_count; t++)

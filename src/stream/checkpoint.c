@@ -39,6 +39,8 @@ static void take(fl__task *task, int64_t checkpoint)
     fl__task_checkpoints *c = &task->checkpoints;
     c->last = checkpoint;
     c->aligning = 0;
+    if (task->phase == FL__LAST_CHECKPOINT && !c->last_at_end)
+        c->last_at_end = checkpoint;
     fl__task_flush_outputs(task); /* rows on their way down the chain belong to what is before the barrier */
     if (task->failed)
         return;
@@ -119,7 +121,24 @@ void fl__task_channel_ended(fl__task *task)
 /* Once the end has begun operators are half through it; what would be left to restore is nothing. */
 static bool may_take(const fl__task *task)
 {
-    return task->phase == FL__RUNNING;
+    return task->phase == FL__RUNNING || task->phase == FL__LAST_CHECKPOINT;
+}
+
+bool fl__task_wants_last_checkpoint(fl__task *task)
+{
+    fl__checkpoint_listener *listener = task->checkpoints.listener;
+    bool wants = false;
+    for (uint32_t i = 0; i < task->operator_count; i++)
+        wants |= task->operators[i]->class->wants_last_checkpoint;
+    if (!listener || !wants)
+        return false;
+    listener->waits(listener, task);
+    return true;
+}
+
+bool fl__task_has_last_checkpoint(const fl__task *task)
+{
+    return task->checkpoints.last_at_end && task->checkpoints.told >= task->checkpoints.last_at_end;
 }
 
 bool fl__task_has_checkpoint(fl__task *task)

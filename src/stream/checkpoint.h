@@ -22,6 +22,8 @@ typedef struct fl__checkpoint_listener fl__checkpoint_listener;
 struct fl__checkpoint_listener {
     /* The state of the task at the barrier; the listener's from now on: write it and free it. */
     void (*taken)(fl__checkpoint_listener *listener, fl__task *task, fl__snapshot *snapshot);
+    /* The task is at its end but for one more checkpoint: it is to be asked for, as sources are. */
+    void (*waits)(fl__checkpoint_listener *listener, fl__task *task);
     /* The task gives this checkpoint up. */
     void (*declined)(fl__checkpoint_listener *listener, fl__task *task, int64_t checkpoint, const char *reason);
 };
@@ -34,6 +36,7 @@ typedef struct fl__task_checkpoints {
     _Atomic int64_t complete; /* newest that is durable everywhere */
     int64_t last;             /* newest taken or given up */
     int64_t told;             /* newest whose completion the operators know of */
+    int64_t last_at_end;      /* first one taken when everything else was done; 0: none yet */
     int64_t aligning;         /* barriers of it have come; 0: none */
     bool has_ended_channel;   /* one has ended since: perhaps it was the last one missing */
 } fl__task_checkpoints;
@@ -53,6 +56,10 @@ bool fl__task_has_checkpoint(fl__task *task);
 void fl__task_do_checkpoints(fl__task *task);
 /* A barrier came through a channel. */
 void fl__task_barrier(fl__task *task, fl__channel *channel, int64_t checkpoint);
+/* At the end: does an operator want one more checkpoint? Then the listener is told. */
+bool fl__task_wants_last_checkpoint(fl__task *task);
+/* Is it complete? */
+bool fl__task_has_last_checkpoint(const fl__task *task);
 /* A channel has ended (is_ended is set): perhaps its barrier was the only one missing. */
 void fl__task_channel_ended(fl__task *task);
 

@@ -107,6 +107,9 @@ struct fl__operator_class {
     /* The checkpoint is durable: commit what belongs to it. Not called for each one. NULL: nothing. */
     void (*checkpoint_complete)(fl__operator *op, int64_t checkpoint);
 
+    /* At its end the task waits for one more checkpoint to be complete, when the job takes any: what it has written is
+     * committed by then. */
+    bool wants_last_checkpoint;
     const char *not_in_checkpoints; /* jobs that take checkpoints are refused, for this reason; NULL: they are not */
 
     /* ---- BATCH mode (docs/design/batch.md) ---- */

@@ -472,6 +472,11 @@ static fl__step go_on_ending(fl__task *task)
         flush_all(task);
         for (uint32_t w = 0; w < task->writer_count; w++)
             fl__writer_event(&task->writers[w], (fl__event){ .kind = FL__EVENT_END });
+        task->phase = fl__task_wants_last_checkpoint(task) ? FL__LAST_CHECKPOINT : FL__ENDED;
+        return FL__STEP_PROGRESS;
+    case FL__LAST_CHECKPOINT:
+        if (!fl__task_has_last_checkpoint(task))
+            return FL__STEP_IDLE;
         task->phase = FL__ENDED;
         return FL__STEP_PROGRESS;
     case FL__ENDED: break;

@@ -88,7 +88,7 @@ struct fl__task {
     fl_time flush_at;          /* buffer timeout: when open batches must go */
     int64_t record_bytes_max;  /* a larger record fails the task; 0: no limit */
     int64_t buffer_timeout_ms; /* -1: never; 0: after each step */
-    enum { FL__RUNNING, FL__DRAINING, FL__FINISHING, FL__ENDED } phase;
+    enum { FL__RUNNING, FL__DRAINING, FL__FINISHING, FL__LAST_CHECKPOINT, FL__ENDED } phase;
     uint32_t finish_next; /* FL__FINISHING: the next operator */
     int wait_fd;          /* source: readable → wake; -1 none */
     fl_time wait_until;

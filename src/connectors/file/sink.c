@@ -5,7 +5,7 @@
  * it. A device or pipe (/dev/stdout, /dev/null, a fifo) is written to in place. */
 #include "api/api.h"
 #include "formats/csv.h"
-#include "formats/json.h"
+#include "formats/row_line.h"
 #include "os/file.h"
 #include "os/thread.h"
 #include "stream/task.h"
@@ -266,17 +266,7 @@ static fl_status process(fl__operator *op, unsigned input, const fl__batch *batc
     const fl_type *type = op->spec->in[0];
     FL__FOR_ROWS(batch, row, i)
     {
-        switch (config->format) {
-        case FL_CSV: fl__csv_write(&sink->text, type, row, config->separator); break;
-        case FL_JSON_LINES:
-            fl__json_write(&sink->text, type, row, NULL);
-            fl__text_char(&sink->text, '\n');
-            break;
-        default:
-            fl__text_value(&sink->text, type, row);
-            fl__text_char(&sink->text, '\n');
-            break;
-        }
+        fl__row_line_write(&sink->text, config->format, config->separator, type, row);
         if (sink->text.length >= WRITE_BYTES) {
             fl_status status = write_out(sink);
             if (status != FL_OK)
