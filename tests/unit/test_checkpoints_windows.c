@@ -15,7 +15,7 @@
 #include "flinc.h"
 #include "scratch.h"
 
-enum { KEYS = 5, NUMBERS = 800, BEHIND = 20, PAUSE_EVERY = 50, PAUSE = 60 };
+enum { KEYS = 5, NUMBERS = 800, BEHIND = 60, PAUSE_EVERY = 50, PAUSE = 60 };
 
 typedef struct Event {
     int64_t key, number, at, count, sum;
@@ -100,7 +100,7 @@ static void to_event(const void *in, fl_collector *out, fl_context *ctx)
 {
     (void)ctx;
     int64_t n = *(const int64_t *)in;
-    int64_t at = n + n / PAUSE_EVERY * PAUSE - (is_behind(n) ? n % 3 * 60 : 0);
+    int64_t at = n + n / PAUSE_EVERY * PAUSE - (is_behind(n) ? n % 3 * 80 : 0);
     at = is_far_behind(n) ? n % PAUSE_EVERY : at;
     char text[64];
     snprintf(text, sizeof text, "event number %d", (int)n);
@@ -177,7 +177,7 @@ static fl_stream *by_sliding_counts(fl_env *env)
 
 static fl_stream *by_trigger_and_evictor(fl_env *env)
 {
-    fl_stream *windows = fl_window(events(env), fl_tumbling_event_time(fl_milliseconds(100)),
+    fl_stream *windows = fl_window(events(env), fl_tumbling_event_time(fl_milliseconds(400)),
         .trigger = fl_continuous_event_time_trigger(fl_milliseconds(30)),
         .evictor = fl_time_evictor(fl_milliseconds(25)), .allowed_lateness = fl_milliseconds(30));
     return fl_window_apply(windows, gather, Event);
@@ -196,18 +196,18 @@ static fl_stream *by_distance(fl_env *env)
     return fl_reduce(fl_window(events(env), fl_global_windows(), .trigger = trigger), add);
 }
 
-/* Fires at every other multiple of 20 after a record. */
+/* Fires at every other multiple of 20 after a record, and with a record behind the watermark. */
 static fl_trigger_result on_element(const void *in, void *state, fl_context *ctx)
 {
     (*(int64_t *)state)++;
     fl_trigger_register_event_time_timer(ctx, (((const Event *)in)->at / 20 + 1) * 20);
-    return FL_CONTINUE;
+    return ((const Event *)in)->at < fl_current_watermark(ctx) ? FL_FIRE : FL_CONTINUE;
 }
 
 static fl_trigger_result on_event_time(fl_time time, void *state, fl_context *ctx)
 {
     (void)ctx;
-    return time / 20 % 2 && *(int64_t *)state > 2 ? FL_FIRE : FL_CONTINUE;
+    return time / 20 % 2 && *(int64_t *)state % 3 ? FL_FIRE : FL_CONTINUE;
 }
 
 static void on_merge(void *state, const void *merged, fl_context *ctx)
