@@ -18,7 +18,8 @@ uint64_t bare_words(uint64_t records, uint64_t unused);
 uint64_t bare_windows(uint64_t records, uint64_t keys);
 uint64_t bare_sliding(uint64_t records, uint64_t keys);
 uint64_t bare_timers(uint64_t records, uint64_t keys);
-/* Rows of two streams with equal keys, at most JOIN_MS apart: records of each. Checksum: the sum over all such pairs. */
+/* Rows of two streams with equal keys, at most JOIN_MS apart: records of each. Checksum: the sum over all such pairs.
+ */
 uint64_t bare_join(uint64_t records, uint64_t keys);
 /* Three maps and a filter in one loop. Checksum: the sum of what passes. */
 uint64_t bare_maps(uint64_t records, uint64_t keys);

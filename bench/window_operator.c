@@ -1,7 +1,7 @@
 /* The window operator by itself, without a task around it: 1 s tumbling event-time windows over 10,000 keys, beside a
  * bare loop with a hash table per window. Both read the same batches, which fit the cache, so that what is measured is
- * the work on windows. Then the general path: the same windows by it, count windows, and sessions over 100,000 keys, each
- * of which has a record every 100 ms on average, drawn anew for every batch (and outside of the time measured).
+ * the work on windows. Then the general path: the same windows by it, count windows, and sessions over 100,000 keys,
+ * each of which has a record every 100 ms on average, drawn anew for every batch (and outside of the time measured).
  *
  *     window_operator [MILLIONS_OF_RECORDS [KEYS]]
  *     window_operator MILLIONS_OF_RECORDS KEYS TEXT     only those with TEXT in their names */

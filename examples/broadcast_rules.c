@@ -1,11 +1,11 @@
-/* A stream of rules that applies to a stream of data: limits per sensor, which change while the job runs. Readings above
- * the limit that held at their time become alerts.
+/* A stream of rules that applies to a stream of data: limits per sensor, which change while the job runs. Readings
+ * above the limit that held at their time become alerts.
  *
  *     flinc run examples/broadcast_rules.c [--input FILE | --port N] [--rules FILE]
  *
- * Rules are broadcast: every subtask keeps all of them. A reading waits until the watermark has reached its time; that is
- * the smaller one of both inputs, so all rules up to then are known, and the result does not depend on which input is
- * read faster. Where it may, look the rule up in on_reading instead: no state, no timers. */
+ * Rules are broadcast: every subtask keeps all of them. A reading waits until the watermark has reached its time; that
+ * is the smaller one of both inputs, so all rules up to then are known, and the result does not depend on which input
+ * is read faster. Where it may, look the rule up in on_reading instead: no state, no timers. */
 #include "sensor.h"
 
 /* Lines like sensor_1,1718000010,22.5: from then on, this is the sensor's limit. */

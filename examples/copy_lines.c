@@ -3,7 +3,7 @@
  *     flinc run copy_lines.c -D execution.checkpointing.interval=1s -D execution.checkpointing.dir=checkpoints
  *         --input logs --output copy
  *
- * Killed, it goes on with -s and the newest folder below checkpoints. */
+ * Killed, it goes on with -s and the folder below checkpoints that has the highest number. */
 #include <flinc.h>
 
 FL_JOB(copy_lines)

@@ -1,5 +1,5 @@
-/* Results come back into the program: the first readings above a limit, of a stream that has no end. The job is cancelled
- * when there are enough of them.
+/* Results come back into the program: the first readings above a limit, of a stream that has no end. The job is
+ * cancelled when there are enough of them.
  *
  *     flinc run examples/first_alarms.c [--limit DEGREES] [--count N] */
 #include <flinc.h>

@@ -1,6 +1,6 @@
-/* Cars that passed each traffic light, by every kind of window: every 5 seconds those of the last 5 (tumbling) and of the
- * last 10 (sliding), those of a rush (a session: 30 seconds without a car end it), of every 5 counts, and every 3 counts
- * those of the last 5. A line is a light's number and the cars that it just counted:
+/* Cars that passed each traffic light, by every kind of window: every 5 seconds those of the last 5 (tumbling) and of
+ * the last 10 (sliding), those of a rush (a session: 30 seconds without a car end it), of every 5 counts, and every 3
+ * counts those of the last 5. A line is a light's number and the cars that it just counted:
  *
  *     9,3
  *

@@ -35,12 +35,13 @@ step_tidy() {
 }
 
 # readdirCalled: glibc's readdir is safe on a stream of one's own, and readdir_r deprecated.
-# Only src: cppcheck 2.10 does not know the __VA_OPT__ of FL_ROW, which programs use and the engine does not.
+# Only src: cppcheck 2.10 does not know the __VA_OPT__ of FL_ROW, which programs use; in the engine two files do.
 step_cppcheck() {
     mkdir -p "$build/lint/cppcheck"
     cppcheck --enable=warning,performance,portability --error-exitcode=1 --inline-suppr --quiet -j2 --std=c11 \
         --library=posix,gnu --cppcheck-build-dir="$build/lint/cppcheck" \
         --suppress=missingIncludeSystem --suppress=readdirCalled \
+        --suppress=syntaxError:src/connectors/file/parts.c --suppress=syntaxError:src/operators/interval_join.c \
         -Iinclude -Isrc src
 }
 

@@ -37,8 +37,8 @@ fl_job_client *fl_execute_async(fl_env *env, const char *job_name);
 fl_job_status fl_job_client_status(const fl_job_client *client);
 /* Asks the job to stop: sources end, what has not fired is not emitted. Returns at once. */
 void fl_job_client_cancel(fl_job_client *client);
-/* Waits for the end. Returns 0, FL_ERROR_CANCELLED after fl_job_client_cancel, or what fl_execute would, with the message
- * in fl_env_error; the same each time. fl_result_… of the environment then tell of this job. */
+/* Waits for the end. Returns 0, FL_ERROR_CANCELLED after fl_job_client_cancel, or what fl_execute would, with the
+ * message in fl_env_error; the same each time. fl_result_… of the environment then tell of this job. */
 int fl_job_client_wait(fl_job_client *client);
 /* The accumulator's sum over all subtasks so far, or in the end; 0 when there is none of this name. */
 int64_t fl_job_client_accumulator(const fl_job_client *client, const char *name);
@@ -58,20 +58,21 @@ fl_results *fl__execute_and_collect(fl_stream *in, const char *job_name, fl_wher
 /* fl_collect_async and fl_execute_async in one. */
 #define fl_execute_and_collect(in, job_name) fl__execute_and_collect((in), (job_name), FL_HERE)
 
-/* The next record, of the stream's type, in the order in which one subtask got them; valid until the next call. Waits for
- * it. NULL: there are no more, or the job has failed (fl_env_error says why) or was cancelled. */
+/* The next record, of the stream's type, in the order in which one subtask got them; valid until the next call. Waits
+ * for it. NULL: there are no more, or the job has failed (fl_env_error says why) or was cancelled. */
 const void *fl_results_next(fl_results *results);
 
 /* Done with the results: cancels the job if it still runs, and waits for its end. Returns 0 when it ended well or was
- * cancelled by this, else what fl_job_client_wait does. Of a job with results that are still open it only gives up its own.
+ * cancelled by this, else what fl_job_client_wait does. Of a job with results that are still open it only gives up its
+ * own.
  */
 int fl_results_close(fl_results *results);
 
 const void *fl__execute_and_collect_up_to(
     fl_stream *in, const char *job_name, int64_t limit, size_t *count, fl_where where);
-/* The first records, limit at most (≥ 1), as an array of *count rows of the stream's type, which stays until fl_env_free; the
- * job is cancelled when there are enough. NULL when there are none; after an error *count is 0 and fl_env_error says why.
- * const Score *scores = fl_execute_and_collect_up_to(stream, "Scores", 10, &count) */
+/* The first records, limit at most (≥ 1), as an array of *count rows of the stream's type, which stays until
+ * fl_env_free; the job is cancelled when there are enough. NULL when there are none; after an error *count is 0 and
+ * fl_env_error says why. const Score *scores = fl_execute_and_collect_up_to(stream, "Scores", 10, &count) */
 #define fl_execute_and_collect_up_to(in, job_name, limit, count)                                                       \
     fl__execute_and_collect_up_to((in), (job_name), (limit), (count), FL_HERE)
 

@@ -62,8 +62,8 @@ typedef enum fl_runtime_mode { FL_STREAMING, FL_BATCH, FL_AUTOMATIC } fl_runtime
 void fl__set_runtime_mode(fl_env *env, fl_runtime_mode mode, fl_where where);
 #define fl_set_runtime_mode(env, mode) fl__set_runtime_mode((env), (mode), FL_HERE)
 /* What a slot of this group offers, for each subtask of each operator in it (.slot_sharing_group of operators): Flink's
- * SlotSharingGroup. Once one of them is given, cores and heap are needed. Kept in the plan; a job in one process takes what
- * it needs. Memory as text: "512m". fl_slot_sharing_group(env, "models", .cpu_cores = 2, .heap_memory = "1g") */
+ * SlotSharingGroup. Once one of them is given, cores and heap are needed. Kept in the plan; a job in one process takes
+ * what it needs. Memory as text: "512m". fl_slot_sharing_group(env, "models", .cpu_cores = 2, .heap_memory = "1g") */
 typedef struct fl_slot_resources {
     double cpu_cores;
     const char *heap_memory, *off_heap_memory, *managed_memory;

@@ -47,9 +47,9 @@ fl_stream *fl__add_sink(fl_stream *in, fl_function f, const fl_sink_options *opt
  *
  *     begin ─ write … write ─ pre_commit │ checkpoint │ commit
  *
- * A transaction is a row of the type given: what is needed to commit or abort it from another process. Strings in it may
- * borrow from anywhere. Connections, open files and the like belong in the instance, fl_self(ctx). Without checkpoints
- * everything is one transaction, committed at the end. Failures: fl_fail(ctx, …). */
+ * A transaction is a row of the type given: what is needed to commit or abort it from another process. Strings in it
+ * may borrow from anywhere. Connections, open files and the like belong in the instance, fl_self(ctx). Without
+ * checkpoints everything is one transaction, committed at the end. Failures: fl_fail(ctx, …). */
 typedef struct fl_two_phase_sink {
     const char *name;
     const fl_type *transaction;
@@ -72,9 +72,10 @@ fl_stream *fl__add_two_phase_sink(fl_stream *in, const fl_two_phase_sink *sink, 
 #define fl_add_two_phase_sink(in, sink, ...) fl__add_two_phase_sink((in), (sink), FL__SINK(__VA_ARGS__))
 
 fl_stream *fl__file_sink(fl_stream *in, const char *folder, fl_text_format format, const fl_sink_options *options);
-/* Lines in files of a folder, exactly once (Flink's FileSink, rolling on checkpoints): part-RUN-SUBTASK-N holds what came
- * between two checkpoints and has its name when the second is complete; before that it is called
- * .part-RUN-SUBTASK-N.inprogress. RUN is another one in each job that starts from nothing: files that are there stay. */
+/* Lines in files of a folder, exactly once (Flink's FileSink, rolling on checkpoints): part-RUN-SUBTASK-N holds what
+ * came between two checkpoints and has its name when the second is complete; before that it is called
+ * .part-RUN-SUBTASK-N.inprogress. RUN is another one in each job that starts from nothing: files that are there stay.
+ */
 #define fl_file_sink(in, folder, format, ...) fl__file_sink((in), (folder), (format), FL__SINK(__VA_ARGS__))
 
 fl_stream *fl__discard(fl_stream *in, const fl_sink_options *options);

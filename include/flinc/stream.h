@@ -171,10 +171,11 @@ fl_stream *fl__close_with(fl_stream *iteration, fl_stream *feedback, const fl_op
  *     fl_close_with(loop, steps);
  *     fl_print(fl_side_output(steps, done));
  *
- * When all input has ended the loop ends as soon as nothing goes around in it any more. max_wait > 0: at the latest when
- * no record came back to a subtask of its head for so long; what is on its way then goes through once more, and what it
- * feeds back is lost. It is needed only where an operator in the loop hides that it is empty: fl_watermarks. Event time
- * stands still inside (but for records' timestamps), until the loop ends. Parallelism: in's. Not in BATCH mode. */
+ * When all input has ended the loop ends as soon as nothing goes around in it any more. max_wait > 0: at the latest
+ * when no record came back to a subtask of its head for so long; what is on its way then goes through once more, and
+ * what it feeds back is lost. It is needed only where an operator in the loop hides that it is empty: fl_watermarks.
+ * Event time stands still inside (but for records' timestamps), until the loop ends. Parallelism: in's. Not in BATCH
+ * mode. */
 #define fl_iterate(in, max_wait, ...) fl__iterate((in), (max_wait), FL__OPTIONS(__VA_ARGS__))
 /* The stream that goes back: of the iteration's type and parallelism (or repartitioned, e.g. by fl_rebalance). Once per
  * iteration. Feedback waits in memory when the loop is busy: it never blocks. */
@@ -212,11 +213,11 @@ fl_watermark_strategy fl_punctuated_watermarks(
 fl_watermark_strategy fl_custom_watermarks(
     void (*on_event)(const void *in, fl_time timestamp, fl_collector *out, fl_context *ctx),
     fl_time (*on_periodic)(fl_context *ctx));
-/* The same strategy with alignment: of all sources of a group (a name within the job), those whose watermark is more than
- * max_drift ahead of the one furthest behind are not read until it has come nearer; looked at every update_interval (0:
- * 1 s). Idle and ended sources hold nobody up, nor those that have not had a watermark yet: give them .idle_after. The
- * operator must be chained to its source: fl_watermarks behind it, with maps, filters and process functions at most
- * between. */
+/* The same strategy with alignment: of all sources of a group (a name within the job), those whose watermark is more
+ * than max_drift ahead of the one furthest behind are not read until it has come nearer; looked at every
+ * update_interval (0: 1 s). Idle and ended sources hold nobody up, nor those that have not had a watermark yet: give
+ * them .idle_after. The operator must be chained to its source: fl_watermarks behind it, with maps, filters and process
+ * functions at most between. */
 fl_watermark_strategy fl_watermark_alignment(
     fl_watermark_strategy strategy, const char *group, fl_duration max_drift, fl_duration update_interval);
 typedef struct fl_watermark_options {

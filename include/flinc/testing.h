@@ -90,8 +90,8 @@ uint64_t fl_test_trace(const fl_env *env);
 /* ---- async functions ---- */
 
 void fl__test_complete_after(fl_async *request, fl_duration delay, const void *rows, size_t count, size_t row_size);
-/* Within an async function: answers the request by fl_async_complete (rows are copied now, with what they point to) when
- * the operator's clock has advanced by delay. For simulated runs and harnesses, where time stands still otherwise:
+/* Within an async function: answers the request by fl_async_complete (rows are copied now, with what they point to)
+ * when the operator's clock has advanced by delay. For simulated runs and harnesses, where time stands still otherwise:
  * fl_test_complete_after(request, fl_milliseconds(in->number % 7), &row, 1). Not with .threads. */
 #define fl_test_complete_after(request, delay, rows, count)                                                            \
     fl__test_complete_after((request), (delay), (rows), (count), sizeof *(rows))

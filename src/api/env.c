@@ -163,7 +163,8 @@ static bool are_resources_wrong(fl_env *env, const fl__slot_group *group)
     if (group->cpu_cores == 0 && group->heap_bytes == 0 && group->off_heap_bytes == 0 && group->managed_bytes == 0)
         return false;
     fl__stream_error(env, group->where,
-        "fl_slot_sharing_group: group \"%s\" needs both .cpu_cores and .heap_memory, above 0, when it says anything about "
+        "fl_slot_sharing_group: group \"%s\" needs both .cpu_cores and .heap_memory, above 0, when it says "
+        "anything about "
         "its resources",
         group->name);
     return true;

@@ -18,24 +18,26 @@ bool fl__stream_has_timestamps(const fl_stream *s)
     return s->part_count || s->node->has_timestamps;
 }
 
-/* What every join asks of its inputs. NULL: nothing is wrong; else the error. */
-static fl_stream *inputs_error(fl_stream *left, fl_stream *right, const char *call, fl_where where)
+/* What every join asks of its inputs; true: *failed is what the join returns. */
+static bool are_inputs_wrong(fl_stream *left, fl_stream *right, const char *call, fl_where where, fl_stream **failed)
 {
-    if (fl__stream_failed(left))
-        return left;
-    if (fl__stream_failed(right))
-        return right;
+    if (fl__stream_failed(left) || fl__stream_failed(right)) {
+        *failed = fl__stream_failed(left) ? left : right;
+        return true;
+    }
     if (left->env != right->env)
-        return fl__stream_error(left->env, where, "%s: the streams belong to different environments", call);
-    if (left->kind != FL__STREAM_KEYED || right->kind != FL__STREAM_KEYED)
-        return fl__stream_error(left->env, where,
+        *failed = fl__stream_error(left->env, where, "%s: the streams belong to different environments", call);
+    else if (left->kind != FL__STREAM_KEYED || right->kind != FL__STREAM_KEYED)
+        *failed = fl__stream_error(left->env, where,
             "%s: the %s stream is not keyed: put fl_key_by(stream, \"field\") before it", call,
             left->kind != FL__STREAM_KEYED ? "left" : "right");
-    if (!fl_type_equal(left->key->type, right->key->type))
-        return fl__stream_error(left->env, where,
+    else if (!fl_type_equal(left->key->type, right->key->type))
+        *failed = fl__stream_error(left->env, where,
             "%s: the left stream is keyed by %s, the right one by %s; both must be keyed by the same type", call,
             left->key->type->name, right->key->type->name);
-    return NULL;
+    else
+        return false;
+    return true;
 }
 
 static fl_stream *late_tag_error(fl_stream *in, const fl_tag *tag, const char *side, fl_where where)
@@ -47,13 +49,11 @@ static fl_stream *late_tag_error(fl_stream *in, const fl_tag *tag, const char *s
         tag->type->name, in->type->name);
 }
 
+/* What is wrong with the rest of an interval join; NULL: nothing. */
 static fl_stream *interval_error(fl_stream *left, fl_stream *right, int64_t lower, int64_t upper, fl_function f,
     const fl_interval_join_options *options)
 {
     fl_where where = options->where;
-    fl_stream *failed = inputs_error(left, right, "fl_interval_join", where);
-    if (failed)
-        return failed;
     fl_env *env = left->env;
     if (!f)
         return fl__stream_error(env, where, "fl_interval_join: the function is NULL");
@@ -75,7 +75,7 @@ static fl_stream *interval_error(fl_stream *left, fl_stream *right, int64_t lowe
             "fl_interval_join: the %s stream has no timestamps, and an interval join works in event time: put "
             "fl_watermarks(stream, …, .timestamp = \"field\") before fl_key_by",
             left_timed ? "right" : "left");
-    failed = late_tag_error(left, options->left_late, "left", where);
+    fl_stream *failed = late_tag_error(left, options->left_late, "left", where);
     return failed ? failed : late_tag_error(right, options->right_late, "right", where);
 }
 
@@ -88,7 +88,10 @@ static int64_t bound(int64_t ms)
 fl_stream *fl__interval_join(fl_stream *left, fl_stream *right, fl_duration lower, fl_duration upper, fl_function f,
     const fl_type *out, const fl_interval_join_options *options)
 {
-    fl_stream *failed = interval_error(left, right, lower.ms, upper.ms, f, options);
+    fl_stream *failed;
+    if (are_inputs_wrong(left, right, "fl_interval_join", options->where, &failed))
+        return failed;
+    failed = interval_error(left, right, lower.ms, upper.ms, f, options);
     if (failed)
         return failed;
     fl_env *env = left->env;
@@ -160,8 +163,8 @@ static fl_stream *join_windows(fl_stream *left, fl_stream *right, fl_window_assi
     const fl_type *out, const fl_window_join_options *options, const char *call, fl_function wrapper)
 {
     fl_where where = options->where;
-    fl_stream *failed = inputs_error(left, right, call, where);
-    if (failed)
+    fl_stream *failed;
+    if (are_inputs_wrong(left, right, call, where, &failed))
         return failed;
     fl_env *env = left->env;
     if (!f)

@@ -69,7 +69,8 @@ static bool is_running(fl_env *env, fl_where where)
     if (!env->client)
         return false;
     fl__stream_error(env, where,
-        "job \"%s\" of this environment is still running; wait for it with fl_job_client_wait, or close its results with "
+        "job \"%s\" of this environment is still running; wait for it with fl_job_client_wait, or close its "
+        "results with "
         "fl_results_close, before the next one is built",
         env->job_name);
     return true;
@@ -197,7 +198,8 @@ fl_stream *fl__add_operator(fl_stream *in, const fl__new_operator *what)
     return stream_of(env, node);
 }
 
-/* Event time asked for with the source is fl_watermarks behind it: an operator of its own, so that the plan shows it. */
+/* Event time asked for with the source is fl_watermarks behind it: an operator of its own, so that the plan shows it.
+ */
 static fl_stream *with_event_time(fl_stream *s, const fl_source_options *source)
 {
     if (!source || fl__stream_failed(s))
@@ -206,7 +208,8 @@ static fl_stream *with_event_time(fl_stream *s, const fl_source_options *source)
     if (source->watermarks.kind == FL__NO_WATERMARKS && !has_timestamps) {
         if (source->idle_after.ms != 0)
             return fl__stream_error(s->env, source->where,
-                "%s: .idle_after is about watermarks: give .watermarks too, or give it to the fl_watermarks that follows",
+                "%s: .idle_after is about watermarks: give .watermarks too, or give it to the fl_watermarks "
+                "that follows",
                 s->node->spec.name);
         return s;
     }
@@ -712,8 +715,8 @@ fl_stream *fl__watermarks(fl_stream *in, fl_watermark_strategy strategy, const f
             "fl_bounded_out_of_orderness");
     if (strategy.kind == FL__BOUNDED && !assigns && !has_timestamps(in))
         return fl__stream_error(in->env, options->where,
-            "fl_watermarks: the records have no timestamps, and none are assigned here: event time would never go on; say "
-            "where it is with .timestamp = \"field\" or .timestamp_function");
+            "fl_watermarks: the records have no timestamps, and none are assigned here: event time would never go on; "
+            "say where it is with .timestamp = \"field\" or .timestamp_function");
     if (is_alignment_wrong(in->env, &strategy, options->where))
         return in;
     fl__watermark_config *config = fl__env_alloc(in->env, sizeof *config);

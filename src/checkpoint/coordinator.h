@@ -1,5 +1,5 @@
-/* When checkpoints are taken, and when one is complete: a state machine without thread, clock or file. What happened goes
- * in, what is to be done comes out (Flink's CheckpointCoordinator and CheckpointFailureManager).
+/* When checkpoints are taken, and when one is complete: a state machine without thread, clock or file. What happened
+ * goes in, what is to be done comes out (Flink's CheckpointCoordinator and CheckpointFailureManager).
  *
  *   pending:  TRIGGER → sources; acknowledged by every task that has not ended → STORE → stored → COMPLETE → tasks
  *             declined, failed to write or too old → ABORT; too many of these in a row → FAIL

@@ -5,7 +5,8 @@
  *          └───── declined, ended ──────────────────────┴→ messages → coordinate: coordinator → store, requests
  *
  * Two actors, each called by one thread at a time: fl__checkpoints_write_some (a thread of its own when embedded) and
- * fl__checkpoints_coordinate (the thread that runs the job). In the simulator both are steps among those of the tasks. */
+ * fl__checkpoints_coordinate (the thread that runs the job). In the simulator both are steps among those of the tasks.
+ */
 #ifndef FL_CLUSTER_CHECKPOINTS_H
 #define FL_CLUSTER_CHECKPOINTS_H
 

@@ -172,7 +172,8 @@ int fl__execution_prepare(fl_env *env, const char *job_name)
 {
     if (env->client)
         return (int)fl__error_set(&env->error, FL_ERROR_INVALID,
-            "job \"%s\" of this environment is still running; wait for it with fl_job_client_wait, or close its results with "
+            "job \"%s\" of this environment is still running; wait for it with fl_job_client_wait, or close its "
+            "results with "
             "fl_results_close, before the next one is executed",
             env->job_name);
     const char *configured = fl__config_text(env->config, FL__OPTION_PIPELINE_NAME);

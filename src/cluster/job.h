@@ -65,8 +65,8 @@ typedef struct fl__execution {
 /* FL_OK; FL_DONE: only the plan is wanted; else what env->error says. */
 int fl__execution_prepare(fl_env *env, const char *job_name);
 void fl__execution_begin(fl__execution *x, fl_env *env);
-/* Attempts until one ends well or nobody wants another. Any thread: touches nothing of the environment's that its thread
- * may change meanwhile. */
+/* Attempts until one ends well or nobody wants another. Any thread: touches nothing of the environment's that its
+ * thread may change meanwhile. */
 void fl__execution_run(fl__execution *x);
 /* Any thread, while it runs. */
 void fl__execution_cancel(fl__execution *x);

@@ -208,7 +208,8 @@ static fl_status check_alignment(fl__graph *graph)
         if (edge)
             return fl__error_set_at(graph->error, FL_ERROR_INVALID, node->spec.where,
                 "alignment group \"%s\" cannot pause a source from here: %s is not chained to %s before it; put "
-                "fl_watermarks right behind the source, with equal parallelism and nothing but maps, filters and process "
+                "fl_watermarks right behind the source, with equal parallelism and nothing but maps, filters "
+                "and process "
                 "functions between",
                 group, edge->to->spec.name, edge->from->spec.name);
         for (const fl__node *other = graph->nodes; other != node; other = other->next) {

@@ -43,7 +43,7 @@ typedef struct interval_join {
     uint32_t row_size[2];
     char *key_scratch;
     fl_counter *late_dropped;
-    uint32_t next_row;         /* of the batch at hand: where to go on after FL_AGAIN */
+    uint32_t next_row;          /* of the batch at hand: where to go on after FL_AGAIN */
     fl_time restored_watermark; /* time goes on from there; FL_TIME_MIN: from the start */
 } interval_join;
 
@@ -483,8 +483,8 @@ static fl_status end_key(fl__operator *op)
 
 /* ---- checkpoints ---- */
 
-/* Rows and times are states of the key, and its timer one of the operator's: all that is missing is how far time is. Lists come
- * back in their order, so J1 and what counts rows hold. */
+/* Rows and times are states of the key, and its timer one of the operator's: all that is missing is how far time is.
+ * Lists come back in their order, so J1 and what counts rows hold. */
 static void snapshot(fl__operator *op, fl__snapshot *to)
 {
     interval_join *self = (interval_join *)op;

@@ -1,6 +1,6 @@
 /* Windows made of panes: which windows a record belongs to, whether it is late, when windows fire and when they are
- * dropped; and what the general path (window_general.c) shares with them. The semantics are those of Flink's WindowOperator with its default triggers; docs/design/windows.md
- * has them as a table. */
+ * dropped; and what the general path (window_general.c) shares with them. The semantics are those of Flink's
+ * WindowOperator with its default triggers; docs/design/windows.md has them as a table. */
 #include "operators/window_internal.h"
 
 enum {
@@ -502,7 +502,8 @@ static fl_status on_watermark(fl__operator *op, fl_time watermark)
     fl__window_operator *w = fl__window_of(op);
     bool is_end = watermark == FL_TIME_MAX && op->task->is_batch;
     if (w->is_processing_time && !is_end)
-        return FL_OK; /* pending windows do not fire at the end of input, as in Flink; in BATCH mode they do, as there */
+        return FL_OK; /* pending windows do not fire at the end of input, as in Flink; in BATCH mode they do, as there
+                       */
     if (watermark < w->time)
         return FL_OK; /* restored: time was further */
     w->time = watermark;

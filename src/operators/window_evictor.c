@@ -63,8 +63,8 @@ static void evict(fl__window_general *g, fl__window_list *list, bool is_after)
     fl__window_list_evict(w, g->pane.heap, list, evict);
 }
 
-/* An incremental function over the list. Of no records a reduction has no value, an aggregate and a fold have that which
- * they start with. */
+/* An incremental function over the list. Of no records a reduction has no value, an aggregate and a fold have that
+ * which they start with. */
 static void emit_value(fl__window_general *g, const fl__window_list *list, const char *key)
 {
     fl__window_operator *w = &g->w;

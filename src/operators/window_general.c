@@ -94,7 +94,8 @@ uint32_t fl__window_find_key(fl__window_general *g, uint64_t hash, const void *k
     return ref;
 }
 
-/* Keys without windows stay until there are many, since most come again: taking an entry out of the table and putting it in costs as much as a dozen records of an open session. */
+/* Keys without windows stay until there are many, since most come again: taking an entry out of the table and putting
+ * it in costs as much as a dozen records of an open session. */
 static void forget_empty_keys(fl__window_general *g)
 {
     uint64_t cursor = 0;
@@ -283,8 +284,8 @@ static void fetch(const fl__window_general *g, const fl__window_due *due)
         __builtin_prefetch(fl__table_entry(&g->keys, due->key), 1);
 }
 
-/* One was taken from the queue: those that come a while later are on the way to the cache; of a new bucket the first ones
- * too. */
+/* One was taken from the queue: those that come a while later are on the way to the cache; of a new bucket the first
+ * ones too. */
 static void fetch_ahead(const fl__window_general *g, const fl__window_queue *queue)
 {
     const struct fl__window_bucket *due = &queue->buckets[0];
@@ -495,8 +496,9 @@ static void merge_triggers(fl__window_general *g, const uint32_t *numbers, uint3
     g->is_merging = false;
 }
 
-/* The window into which all of the key's windows that range touches were merged; FL__NO_REF: the record is late. Flink's
- * MergingWindowSet; where it takes the state of any of the windows, this takes them in the order of their time. */
+/* The window into which all of the key's windows that range touches were merged; FL__NO_REF: the record is late.
+ * Flink's MergingWindowSet; where it takes the state of any of the windows, this takes them in the order of their time.
+ */
 static uint32_t merge(fl__window_general *g, uint32_t key, fl_window_range range)
 {
     uint32_t *link = fl__window_first(g, key);
@@ -585,8 +587,8 @@ static bool is_large(const fl__window_general *g)
     return g->keys.count * (g->keys.entry_size + 12u) + g->window_count * (uint64_t)g->window_size > 256u * 1024u;
 }
 
-/* A block's candidates, entries on the way to the cache: two blocks before they are read come the index lines, one block
- * before it the entries. */
+/* A block's candidates, entries on the way to the cache: two blocks before they are read come the index lines, one
+ * block before it the entries. */
 static void look_ahead(
     fl__window_general *g, const uint64_t *hashes, uint32_t count, uint32_t left, bool large, char **entries)
 {

@@ -1,14 +1,14 @@
-/* The general path: windows of any shape, with triggers, evictors, merging and state of their own. One object per key and
- * window, as in Flink:
+/* The general path: windows of any shape, with triggers, evictors, merging and state of their own. One object per key
+ * and window, as in Flink:
  *
  *   table of keys                               windows, numbered; they never move
- *   | key | first | one window inside | ───▶  | start end … next | value or list | trigger | ──▶ the key's earlier window …
+ *   | key | first | one window inside | ───▶  | start end … next | value or list | trigger | ──▶ earlier window …
  *
  *   queues (event time, processing time): … (time, number) …
  *
- * The window inside of the key's entry is used first: nearly all keys have one window, which then lies where the look-up
- * has led anyway (a second place for it took twice the time over 100,000 keys). Its number is the entry's reference with
- * the highest bit set.
+ * The window inside of the key's entry is used first: nearly all keys have one window, which then lies where the
+ * look-up has led anyway (a second place for it took twice the time over 100,000 keys). Its number is the entry's
+ * reference with the highest bit set.
  *
  * A key's windows are a list, latest first; nearly always of one or two. A window's item in a queue is a hint (see
  * window_queue.h). With the default trigger ("implicit") a window has one item: no later than when it is due next. A
@@ -43,8 +43,8 @@ typedef struct fl__window_timer {
 
 typedef struct fl__window_general fl__window_general;
 
-/* The short way of a record whose key has one session, which it keeps open. entry: perhaps its key's. time: timestamp or
- * clock. False: nothing was done, the record goes the general way. */
+/* The short way of a record whose key has one session, which it keeps open. entry: perhaps its key's. time: timestamp
+ * or clock. False: nothing was done, the record goes the general way. */
 typedef bool (*fl__window_extend)(fl__window_general *g, char *entry, const char *row, fl_time timestamp, fl_time time);
 
 /* The windows of the record at hand. */

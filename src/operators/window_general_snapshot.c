@@ -8,10 +8,10 @@
  *   TABLE_SCHEMA   the key, and what a window keeps
  *   TABLE_PAGE     as in table_snapshot.h; an entry: key | windows varint | for each, latest first:
  *                  number varint | start, end (zigzag varints) | flags varint | content | trigger's | timers
- *     content      when there is some: value, or count varint, for each: timestamp (zigzag varint), when they are kept; row
- *     trigger's    but with the default trigger: see window_trigger.c
- *     timers       likewise: count varint, for each: domain varint, time (zigzag varint)
- *   section        "window states": the states by key and window, whose keys are the windows' numbers of then */
+ *     content      when there is some: value, or count varint, for each: timestamp (zigzag varint), when they are kept;
+ * row trigger's    but with the default trigger: see window_trigger.c timers       likewise: count varint, for each:
+ * domain varint, time (zigzag varint) section        "window states": the states by key and window, whose keys are the
+ * windows' numbers of then */
 #include "operators/window_general.h"
 #include "state/table_restore.h"
 
@@ -209,7 +209,8 @@ static fl_status restore_values(fl__table_restore *table, fl__reader *in, fl_err
         return damaged(r, error, "the windows' head");
     if (strcmp(now, then) != 0)
         return fl__error_set(error, FL_ERROR_INVALID,
-            "operator \"%s\" has %s in the program, but %s in the snapshot %s; make it as it was then, or give it another "
+            "operator \"%s\" has %s in the program, but %s in the snapshot %s; make it as it was then, or give "
+            "it another "
             ".uid, so that it starts without windows",
             table->from->id, now, then, table->from->blocks.file.path);
     if (g->trigger.kind == FL_TRIGGER_DELTA) {

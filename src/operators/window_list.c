@@ -1,6 +1,6 @@
 /* Windows whose function sees all records: a list of rows per window and key, in order of arrival. Lists and what their
- * rows point to lie in the pane's heap: cleaning up is dropping the heap. In the general path all windows share one heap,
- * and a list is dropped piece by piece. */
+ * rows point to lie in the pane's heap: cleaning up is dropping the heap. In the general path all windows share one
+ * heap, and a list is dropped piece by piece. */
 #include "operators/window_internal.h"
 
 enum { LIST_FIRST = 4 }; /* rows that a new list has room for: most lists of most windows are short */

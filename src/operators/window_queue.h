@@ -1,8 +1,8 @@
 /* When windows are due: a queue of (time, window) for one time domain, in which time only goes on.
  *
- * A radix heap (Ahuja, Mehlhorn, Orlin and Tarjan 1990): an item lies in the bucket of the highest bit in which its time
- * differs from the last one taken, bucket 0 being "due". Taking opens the lowest bucket and spreads its items over those
- * below. An item moves down at most once a bit, in sequential writes: for sessions of 100,000 keys that is a few
+ * A radix heap (Ahuja, Mehlhorn, Orlin and Tarjan 1990): an item lies in the bucket of the highest bit in which its
+ * time differs from the last one taken, bucket 0 being "due". Taking opens the lowest bucket and spreads its items over
+ * those below. An item moves down at most once a bit, in sequential writes: for sessions of 100,000 keys that is a few
  * nanoseconds an item, where a binary heap misses the cache at every level. Items of one time come out in the order in
  * which they were put in.
  *

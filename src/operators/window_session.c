@@ -1,6 +1,6 @@
-/* Sessions with their default trigger: the short way. Most records belong to a key with one open session and prolong it.
- * Then there is nothing to merge, to find or to arm: the session's item in the queue stays where it is and is put in anew
- * when it comes out, once per gap and not once per record. */
+/* Sessions with their default trigger: the short way. Most records belong to a key with one open session and prolong
+ * it. Then there is nothing to merge, to find or to arm: the session's item in the queue stays where it is and is put
+ * in anew when it comes out, once per gap and not once per record. */
 #include "operators/window_general.h"
 
 static inline __attribute__((always_inline)) bool extend(

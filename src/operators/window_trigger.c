@@ -3,8 +3,8 @@
  *
  *     | the trigger's own | timeout of layer 0 | timeout of layer 1 | …
  *
- * A trigger is one basic kind and up to FL_TRIGGER_LAYERS_MAX layers around it (purging, timeout), inner first. All zeros:
- * nothing is remembered. */
+ * A trigger is one basic kind and up to FL_TRIGGER_LAYERS_MAX layers around it (purging, timeout), inner first. All
+ * zeros: nothing is remembered. */
 #include "operators/window_general.h"
 
 /* A time that may be missing. */
@@ -456,7 +456,8 @@ void fl__window_trigger_merge(fl__window_general *g, uint32_t number, char *cons
 
 static void encode_moment(const moment *m, fl__buffer *out)
 {
-    fl__buffer_append(out, &(char){ m->is_set != 0 }, 1);
+    char is_set = m->is_set != 0;
+    fl__buffer_append(out, &is_set, 1);
     fl__block_put_int(out, m->time);
 }
 
@@ -529,8 +530,8 @@ static bool decode_basic(
     }
 }
 
-fl_status fl__window_trigger_decode(fl__window_general *g, char *state, const fl__restored *from, fl__reader *in,
-    fl__arena *scratch, fl_error *error)
+fl_status fl__window_trigger_decode(
+    fl__window_general *g, char *state, const fl__restored *from, fl__reader *in, fl__arena *scratch, fl_error *error)
 {
     bool is_kept = state != NULL;
     state = is_kept ? state : g->merged_trigger;

@@ -19,7 +19,8 @@ typedef enum fl__file_mode {
     FL__FILE_WRITE,  /* made, or emptied */
     FL__FILE_APPEND, /* made, or written to its end */
     FL__FILE_NEW,    /* made; it is an error when it exists */
-    FL__FILE_SCRATCH /* as NEW, to be written and read, by this user alone, and unlinked at once: it goes with the process */
+    FL__FILE_SCRATCH /* as NEW, to be written and read, by this user alone, and unlinked at once: it goes with the
+                        process */
 } fl__file_mode;
 
 /* Opens path. A folder is refused at READ as it is at the others. *file is closed when this fails. */

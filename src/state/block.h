@@ -70,7 +70,7 @@ char *fl__block_get_text(fl__reader *in, fl__arena *arena);
 /* Signed numbers in a payload. */
 static inline void fl__block_put_int(fl__buffer *out, int64_t value)
 {
-    fl__buffer_varint(out, (uint64_t)value << 1 ^ (uint64_t)(value >> 63));
+    fl__buffer_varint(out, (uint64_t)value << 1 ^ (0 - (uint64_t)(value < 0)));
 }
 static inline bool fl__block_get_int(fl__reader *in, int64_t *value)
 {

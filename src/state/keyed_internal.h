@@ -5,7 +5,8 @@
 #include "base/error.h"
 #include "state/keyed.h"
 
-/* What a map has in the entry. cells: capacity cells (key, value), the first count in use; with many an index behind them: see keyed_map.c. */
+/* What a map has in the entry. cells: capacity cells (key, value), the first count in use; with many an index behind
+ * them: see keyed_map.c. */
 typedef struct fl__map_handle {
     char *cells;
     uint32_t count, slots;

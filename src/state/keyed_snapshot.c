@@ -74,7 +74,8 @@ fl_status fl__schema_changed(
     const fl__restored *from, const char *what, const fl_type *now, const fl_type *then, fl_error *error)
 {
     return fl__error_set(error, FL_ERROR_INVALID,
-        "%s of operator \"%s\" has type %s in the program, which is not the type %s that it has in the snapshot %s; give "
+        "%s of operator \"%s\" has type %s in the program, which is not the type %s that it has in the snapshot "
+        "%s; give "
         "it the type of then, or another name",
         what, from->id, now->name, then->name, from->blocks.file.path);
 }
@@ -464,14 +465,11 @@ fl_status fl__keyed_restore(fl__keyed *keyed, fl__timers *timers, fl_context *ct
     return run(&r);
 }
 
-fl_status fl__keyed_restore_as(fl__keyed *keyed, fl_context *ctx, fl__restored *from, fl__key_translate_fn translate,
-    void *arg, fl_error *error)
+fl_status fl__keyed_restore_as(
+    fl__keyed *keyed, fl_context *ctx, fl__restored *from, fl__key_translate_fn translate, void *arg, fl_error *error)
 {
-    restoring r = { .keyed = keyed,
-        .ctx = ctx,
-        .from = from,
-        .error = error,
-        .translate = translate,
-        .translate_arg = arg };
+    restoring r = {
+        .keyed = keyed, .ctx = ctx, .from = from, .error = error, .translate = translate, .translate_arg = arg
+    };
     return run(&r);
 }

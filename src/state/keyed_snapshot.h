@@ -6,8 +6,8 @@
  *            value, reducing, aggregating: the value; list: count varint, elements; map: count varint, (key, value)…
  *   TIMERS   domain varint | count varint | for each: time - the last one's (zigzag varint), reference varint
  *
- * Timers name entries by reference, as they do in memory: writing them needs no look at the keys, and reading needs only
- * a map from references of then to those of now. */
+ * Timers name entries by reference, as they do in memory: writing them needs no look at the keys, and reading needs
+ * only a map from references of then to those of now. */
 #ifndef FL_STATE_KEYED_SNAPSHOT_H
 #define FL_STATE_KEYED_SNAPSHOT_H
 
@@ -24,8 +24,9 @@ void fl__keyed_snapshot(fl__keyed *keyed, fl__timers *timers, fl__snapshot *to, 
 fl_status fl__keyed_restore(
     fl__keyed *keyed, fl__timers *timers, fl_context *ctx, fl__restored *from, fl_error *error) FL_MUST_USE;
 
-/* The same for keyed state whose keys mean something to the operator alone (numbers of its windows), and are others now.
- * translate: writes the key of now over that of then, of the file that is being read; false: it is not this subtask's. */
+/* The same for keyed state whose keys mean something to the operator alone (numbers of its windows), and are others
+ * now. translate: writes the key of now over that of then, of the file that is being read; false: it is not this
+ * subtask's. */
 typedef bool (*fl__key_translate_fn)(void *arg, const fl__restored *from, void *key);
 fl_status fl__keyed_restore_as(fl__keyed *keyed, fl_context *ctx, fl__restored *from, fl__key_translate_fn translate,
     void *arg, fl_error *error) FL_MUST_USE;

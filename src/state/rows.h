@@ -2,8 +2,8 @@
  *
  * The list's elements are rows that begin with an int64_t, the time; rows of one time stay in the order in which they
  * came. All calls work on the current key of the keyed state (fl__keyed_set_key or _set_ref before them; what they read
- * is in ctx->entry once that is looked up); unlike the public functions of lists they free at once what they take out, so
- * no user function may be at work on the rows. What a snapshot reads is the list. One thread. */
+ * is in ctx->entry once that is looked up); unlike the public functions of lists they free at once what they take out,
+ * so no user function may be at work on the rows. What a snapshot reads is the list. One thread. */
 #ifndef FL_STATE_ROWS_H
 #define FL_STATE_ROWS_H
 

@@ -108,7 +108,8 @@ static inline void fl__table_prefetch_entry(const fl__table *table, uint64_t has
         }
     }
 }
-/* The entry with the first matching tag, its key not compared; NULL: none. For a third step: what the entry points to. */
+/* The entry with the first matching tag, its key not compared; NULL: none. For a third step: what the entry points to.
+ */
 static inline const char *fl__table_candidate(const fl__table *table, uint64_t hash)
 {
     for (uint64_t i = (uint32_t)hash & table->mask;; i = (i + 1) & table->mask) {

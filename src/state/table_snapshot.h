@@ -11,8 +11,8 @@
  * Payload of a block: label varint | first reference of the page varint | key group varint | entries varint |
  * for each: slot varint, what encode wrote. Label: whatever the owner tells its tables apart by (a window's pane).
  *
- * Threads: begin, touch and finish by the table's own; the rest by the writer. Who reads an entry's memory has taken its
- * page, and whoever changes it has done so before: the exchange on the page's claim orders the two. */
+ * Threads: begin, touch and finish by the table's own; the rest by the writer. Who reads an entry's memory has taken
+ * its page, and whoever changes it has done so before: the exchange on the page's claim orders the two. */
 #ifndef FL_STATE_TABLE_SNAPSHOT_H
 #define FL_STATE_TABLE_SNAPSHOT_H
 

@@ -558,7 +558,8 @@ static bool is_reckoned_from_nothing(fl_context *ctx, fl_time time)
     if (FL_LIKELY(ctx->timestamp != FL_NO_TIMESTAMP || time > FL_NO_TIMESTAMP / 2))
         return false;
     fl__function_fail(ctx, FL_ERROR_USER,
-        "fl_register_event_time_timer: %lld is no time: the record has no timestamp to reckon from. Assign timestamps before "
+        "fl_register_event_time_timer: %lld is no time: the record has no timestamp to reckon from. Assign "
+        "timestamps before "
         "fl_key_by, for instance with fl_watermarks(stream, fl_bounded_out_of_orderness(fl_seconds(2)), .timestamp = "
         "\"at\")",
         (long long)time);

@@ -1,14 +1,14 @@
-/* Watermark alignment (Flink's WatermarkStrategy.withWatermarkAlignment, SourceOperator, SourceCoordinator): sources of a
- * group that are too far ahead in event time are not polled until the others have come nearer.
+/* Watermark alignment (Flink's WatermarkStrategy.withWatermarkAlignment, SourceOperator, SourceCoordinator): sources of
+ * a group that are too far ahead in event time are not polled until the others have come nearer.
  *
  *     every member   says how far it is: its watermark; nothing before the first; the end of time while it is idle and
  *                    when it has ended
  *     every interval each member looks at all of them: lowest + its drift is as far as it may go until the next look
  *     before a poll  a member whose own watermark is beyond that waits for the next look
  *
- * In Flink the members send their watermarks to a coordinator, which announces the limit; here the tasks share the group.
- * Nobody is woken: who waits looks again after the interval by itself, so an end or an idle source can leave nobody
- * waiting for ever, under virtual time neither.
+ * In Flink the members send their watermarks to a coordinator, which announces the limit; here the tasks share the
+ * group. Nobody is woken: who waits looks again after the interval by itself, so an end or an idle source can leave
+ * nobody waiting for ever, under virtual time neither.
  *
  * Threads: `watermark` of a member is written by its task alone and read by all, relaxed: a value that is a moment old
  * lets a source go on, or wait, a moment longer. Everything else is the task's or constant. */

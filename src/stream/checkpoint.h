@@ -8,7 +8,8 @@
  * least once): it is not, and what it brings meanwhile is counted twice after a restore.
  *
  * A snapshot takes no writing in the task: it is handed to the listener. A channel that has ended counts as one that
- * delivered its barrier. A barrier of a newer checkpoint gives the older one up (Flink's SingleCheckpointBarrierHandler).
+ * delivered its barrier. A barrier of a newer checkpoint gives the older one up (Flink's
+ * SingleCheckpointBarrierHandler).
  */
 #ifndef FL_STREAM_CHECKPOINT_H
 #define FL_STREAM_CHECKPOINT_H

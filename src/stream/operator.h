@@ -93,7 +93,8 @@ struct fl__operator_class {
     fl_status (*finish)(fl__operator *op);
     /* The task's input ran dry: write out what is buffered (sinks). NULL: nothing. */
     void (*flush)(fl__operator *op);
-    /* Once, before the user's close, also after failures: end the threads that call the user's functions. NULL: none. */
+    /* Once, before the user's close, also after failures: end the threads that call the user's functions. NULL: none.
+     */
     void (*stop)(fl__operator *op);
     /* Once, also after failures and when open failed half way. NULL: nothing. */
     void (*close)(fl__operator *op);
@@ -116,12 +117,14 @@ struct fl__operator_class {
     const fl__batch_variants *batch;    /* NULL: the class serves both modes */
     const fl__operator_class *combiner; /* aggregates ahead, in the sender's chain; NULL: nothing does */
     bool is_combiner;
-    bool holds_rows;          /* takes of the memory for sorting and aggregating: fl__task.batch_memory is its share */
-    bool spills_by_time;      /* when its memory is used up its rows wait, and come by timestamp after the others, with
-                                 watermarks between them: what they end is dropped, and memory is what one moment needs */
+    bool holds_rows; /* takes of the memory for sorting and aggregating: fl__task.batch_memory is its share */
+    /* When its memory is used up its rows wait, and come by timestamp after the others, with watermarks between them:
+     * what they end is dropped, and memory is what one moment needs. */
+    bool spills_by_time;
     const char *not_in_batch; /* BATCH is refused, for this reason; NULL: it is not */
     /* A batch class with it gets its rows key by key, in order of timestamp, then of arrival; batches of process hold
-     * rows of one key. Called at the end of each key: fire everything, forget it. FL_AGAIN: output blocked, call again. */
+     * rows of one key. Called at the end of each key: fire everything, forget it. FL_AGAIN: output blocked, call again.
+     */
     fl_status (*end_key)(fl__operator *op);
 };
 
@@ -250,8 +253,8 @@ void fl__operator_set_timer(fl__operator *op, fl_time time);
 struct fl__waker *fl__operator_waker(fl__operator *op);
 void fl__operator_wait_fd(fl__operator *op, int fd);
 void fl__operator_wait_until(fl__operator *op, fl_time time);
-/* Leaves mail for an operator whose class has .mail, and wakes its task. Any thread, as long as the task is open. Cost: a
- * CAS, and a wake for the first of several that lie there unread. */
+/* Leaves mail for an operator whose class has .mail, and wakes its task. Any thread, as long as the task is open. Cost:
+ * a CAS, and a wake for the first of several that lie there unread. */
 void fl__operator_post(fl__operator *op, fl__mail *mail);
 /* Is the task being cancelled? */
 bool fl__operator_cancelled(const fl__operator *op);

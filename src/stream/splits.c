@@ -36,7 +36,8 @@ static void tell(fl__task *task, enum fl__split_event event, uint32_t slot)
     }
 }
 
-/* Operators stand parents first: what the first ones send on reaches the batches of the later ones before their turn. */
+/* Operators stand parents first: what the first ones send on reaches the batches of the later ones before their turn.
+ */
 static void flush_chain(fl__task *task)
 {
     for (uint32_t i = 0; i < task->operator_count && !task->failed; i++) {

@@ -3,8 +3,8 @@
  *   spill        what all of a job share: folders, budget, counts
  *   spill file   frames, one a batch, written in order, read in any; unlinked at once, so that a crash leaves nothing
  *   spool        a queue of batches that is filled first and emptied after: what a blocking exchange puts between two
- *                stages, per pair of subtasks. Once one of its batches went to the file all later ones do. The spools of
- *                one sender share a file, so that open files are as many as senders; each knows where its frames are.
+ *                stages, per pair of subtasks. Once one of its batches went to the file all later ones do. The spools
+ * of one sender share a file, so that open files are as many as senders; each knows where its frames are.
  *
  * A batch is relocatable and is written as it lies, its unused middle left out:
  *
@@ -36,7 +36,8 @@ typedef struct fl__spill {
 void fl__spill_init(fl__spill *spill, const fl__os *os, fl__memory *memory, fl__arena *arena, const char *folders);
 /* Releases the files that were added. */
 void fl__spill_release(fl__spill *spill);
-/* Can temporary files be made in each of the folders that the user named? Makes one. The text names option and folder. */
+/* Can temporary files be made in each of the folders that the user named? Makes one. The text names option and folder.
+ */
 fl_status fl__spill_check(fl__spill *spill, fl_error *error) FL_MUST_USE;
 
 /* ---- a file of frames ---- */

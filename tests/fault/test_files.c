@@ -1,6 +1,6 @@
-/* A job from files to files, in which the N-th call to the system fails, for every N: it says which path and why, what has
- * its final name is whole, and the next run comes to the whole result whatever was left behind. Reads and writes of a few
- * bytes each change nothing. */
+/* A job from files to files, in which the N-th call to the system fails, for every N: it says which path and why, what
+ * has its final name is whole, and the next run comes to the whole result whatever was left behind. Reads and writes of
+ * a few bytes each change nothing. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
-/* Files of snapshots. The first byte chooses: 0: the rest is a whole file, read as blocks and as metadata; else: the rest
- * are blocks (kind, length as two bytes, payload), which are framed and restored into keyed state with timers, so that
- * checksums do not keep the search out. Whatever it is, it is restored, or refused with a reason. */
+/* Files of snapshots. The first byte chooses: 0: the rest is a whole file, read as blocks and as metadata; else: the
+ * rest are blocks (kind, length as two bytes, payload), which are framed and restored into keyed state with timers, so
+ * that checksums do not keep the search out. Whatever it is, it is restored, or refused with a reason. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>

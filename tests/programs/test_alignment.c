@@ -253,7 +253,8 @@ static void test_errors(void **state)
     (void)state;
     fl_env *env = new_env();
     check_error(fl_watermarks(fl_rebalance(fl_sequence(env, 1, 3)), aligned("g"), .timestamp_function = own_time), env,
-        "alignment group \"g\" cannot pause a source from here: Timestamps/Watermarks is not chained to Sequence Source");
+        "alignment group \"g\" cannot pause a source from here: Timestamps/Watermarks is not chained to "
+        "Sequence Source");
     env = new_env();
     fl_stream *s = fl_map(fl_sequence(env, 1, 3), pass, int64_t, .parallelism = 2);
     check_error(fl_watermarks(s, aligned("g"), .parallelism = 2, .timestamp_function = own_time), env,

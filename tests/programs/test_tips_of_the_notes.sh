@@ -9,6 +9,7 @@ cat >"$FLINC_TMP/fares.csv" <<'END'
 END
 printf '(1577883600000,1,6.0)\n(1577887200000,2,20.0)\n' >"$FLINC_TMP/expected"
 for p in 1 2 4; do
-    "$FLINC_BUILD/examples/hourly_tips" -p "$p" --fares "$FLINC_TMP/fares.csv" | sed 's/^[0-9]*> //' | sort >"$FLINC_TMP/actual"
+    "$FLINC_BUILD/examples/hourly_tips" -p "$p" --fares "$FLINC_TMP/fares.csv" |
+        sed 's/^[0-9]*> //' | sort >"$FLINC_TMP/actual"
     diff -u "$FLINC_TMP/expected" "$FLINC_TMP/actual"
 done

@@ -1,7 +1,7 @@
-/* Joins against naive references. Interval joins: random streams of two sides with duplicates, disorder and rows behind the
- * watermark, random bounds (negative, exclusive, at the ends of 64-bit time), inner and outer. The reference keeps all
- * rows in one array, reckons in 128 bits and follows Flink's IntervalJoinOperator step by step; outer rows, which are
- * flinc's own, come when no row that is not late could match.
+/* Joins against naive references. Interval joins: random streams of two sides with duplicates, disorder and rows behind
+ * the watermark, random bounds (negative, exclusive, at the ends of 64-bit time), inner and outer. The reference keeps
+ * all rows in one array, reckons in 128 bits and follows Flink's IntervalJoinOperator step by step; outer rows, which
+ * are flinc's own, come when no row that is not late could match.
  *
  * Window joins and co-groups: the rows of each window of each key, found by looking at all.
  *
@@ -283,8 +283,8 @@ static int compare_expected(const void *a, const void *b)
     return c ? c : strcmp(x->text, y->text);
 }
 
-/* What one step brought: in order when a row was joined. Of what a watermark brings only the order of times is said, where
- * the time at which a row is known to stay alone is not before its own. Nothing is late for what follows. */
+/* What one step brought: in order when a row was joined. Of what a watermark brings only the order of times is said,
+ * where the time at which a row is known to stay alone is not before its own. Nothing is late for what follows. */
 static void compare(fl_harness *h, Reference *r, bool any_order)
 {
     Expected actual[2000];

@@ -1,7 +1,7 @@
-/* The general window path against a naive reference: sessions, global, tumbling and sliding windows, triggers, evictors,
- * over random streams with random out-of-orderness, lateness and watermarks. The reference keeps every window in one
- * array, with the numbers of its records and its timers, and searches it for everything; it is written from Flink's
- * documentation and knows nothing of how the operator stores or orders things.
+/* The general window path against a naive reference: sessions, global, tumbling and sliding windows, triggers,
+ * evictors, over random streams with random out-of-orderness, lateness and watermarks. The reference keeps every window
+ * in one array, with the numbers of its records and its timers, and searches it for everything; it is written from
+ * Flink's documentation and knows nothing of how the operator stores or orders things.
  *
  * A failure prints its seed; SEED=n runs that one alone and says what it is, SEEDS=n that many. */
 #include <setjmp.h>

@@ -1,8 +1,10 @@
-/* Checkpoints of windows that take the general path, and of interval joins: jobs that are killed at random steps, and jobs
- * that go on from another's checkpoint with another parallelism, give the results of jobs that nothing happened to.
+/* Checkpoints of windows that take the general path, and of interval joins: jobs that are killed at random steps, and
+ * jobs that go on from another's checkpoint with another parallelism, give the results of jobs that nothing happened
+ * to.
  *
- * One subtask makes all records, in order, with a watermark now and then: so it is settled which of them are late, and what
- * each firing sees. A result may come twice, from before a kill and after it; results differ from each other otherwise. */
+ * One subtask makes all records, in order, with a watermark now and then: so it is settled which of them are late, and
+ * what each firing sees. A result may come twice, from before a kill and after it; results differ from each other
+ * otherwise. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

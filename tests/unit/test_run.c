@@ -34,7 +34,8 @@ static void test_text(void **state)
         { { .stage_count = 3 }, { .watermark = FL_TIME_MIN, .stage = 1, .stage_count = 3 },
             "0:00   stage 2 of 3   0 records in (0/s)   0 out (0/s)" },
         { { .records_in = 0 }, { .watermark = 998500, .held_by = "Source: a (2/4)", .held_ms = 2460000 },
-            "0:00   0 records in (0/s)   0 out (0/s)   watermark 1.5 s behind   held back by Source: a (2/4) for 41 min" },
+            "0:00   0 records in (0/s)   0 out (0/s)   watermark 1.5 s behind   held back by Source: a (2/4) "
+            "for 41 min" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char *text = fl__progress_text(&cases[i].now, &cases[i].before, 200, 1000000);

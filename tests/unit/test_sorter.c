@@ -78,8 +78,8 @@ static fl_string text_of(int64_t number, char *buffer, size_t max)
 
 enum { KEYS = 200 };
 
-/* Every row must come once, keys together, and within a key by timestamp, then by number, which is the order of arrival.
- * hash_bits: few make different keys of one hash. */
+/* Every row must come once, keys together, and within a key by timestamp, then by number, which is the order of
+ * arrival. hash_bits: few make different keys of one hash. */
 static void sort_random(uint64_t rows, int64_t bytes_max, bool has_timestamps, int hash_bits, uint32_t runs_min)
 {
     place p;

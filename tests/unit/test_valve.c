@@ -98,7 +98,8 @@ static void finish(gate_job *g)
     fl_env_free(g->env);
 }
 
-/* "t500": the clock moves on by 500 ms. "1:w20": channel 1 (of both inputs, those of the first one first) gets watermark 20; i: idle, a: active, e: end. */
+/* "t500": the clock moves on by 500 ms. "1:w20": channel 1 (of both inputs, those of the first one first) gets
+ * watermark 20; i: idle, a: active, e: end. */
 static void feed(gate_job *g, const char *script)
 {
     for (const char *at = script; *at;) {

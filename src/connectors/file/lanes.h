@@ -2,8 +2,8 @@
  *
  * Read one after the other, the second of two logs of the same day would be late as a whole: the watermark is at the
  * end of the first by then. So each file is a lane, with the subtask's splits of it in order, and a split (in the sense
- * of stream/splits.h) of its own: the watermark is that of the lane that is furthest behind, and that lane is read next.
- * Logs that follow each other are read one after the other all the same, but for the first line of each.
+ * of stream/splits.h) of its own: the watermark is that of the lane that is furthest behind, and that lane is read
+ * next. Logs that follow each other are read one after the other all the same, but for the first line of each.
  *
  *     web1.log  1 3 4 8           one after the other:  1 3 4 8 2 2 5 7   late: 2 2 5 7
  *     web2.log  2 2 5 7           as lanes:             1 2 2 3 4 5 8 7   (a poll's worth where there is one number)

@@ -21,9 +21,9 @@ struct file_config {
 };
 
 /* What the subtasks know of each other: op->shared, one each. When they share one file, none begins a split before all
- * have begun as many as it has: so they stay within two splits of each other, and so in event time, whatever the threads
- * are given of the processors. begun: written by its subtask, before it wakes the others; a subtask that waits looks
- * again between announcing its nap and taking it. */
+ * have begun as many as it has: so they stay within two splits of each other, and so in event time, whatever the
+ * threads are given of the processors. begun: written by its subtask, before it wakes the others; a subtask that waits
+ * looks again between announcing its nap and taking it. */
 struct reader_progress {
     _Atomic uint32_t begun;   /* splits; UINT32_MAX: there are no more */
     fl__waker *_Atomic waker; /* of the task; NULL: not open yet, then it waits for nobody */

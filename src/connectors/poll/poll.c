@@ -87,7 +87,8 @@ static void check_alignment(struct poll_source *source, const struct named_split
         op->task->alignment->spec->allows_unaligned_splits)
         return;
     fl_fail(&source->op.ctx,
-        "split %llu is ahead of alignment group \"%s\", and this source reads on: let poll heed fl_split_is_paused and set "
+        "split %llu is ahead of alignment group \"%s\", and this source reads on: let poll heed "
+        "fl_split_is_paused and set "
         ".pauses_splits, or set pipeline.watermark-alignment.allow-unaligned-source-splits to true",
         (unsigned long long)split->name, op->task->alignment->spec->group);
 }

@@ -6,8 +6,8 @@
  *     full, or its input ran dry: into the queue  ────→   fl_results_next: row by row
  *     queue full: the task's thread sleeps        ←────   a batch used up goes back
  *
- * The sleep is the backpressure. It is the one place besides the disk where a task's thread waits: the queue ends outside
- * of the job, where there are no steps; cancelling wakes it (fl__task.sleeps_on).
+ * The sleep is the backpressure. It is the one place besides the disk where a task's thread waits: the queue ends
+ * outside of the job, where there are no steps; cancelling wakes it (fl__task.sleeps_on).
  *
  * lock guards the queue, the spare batches and the two flags; the rest is the one side's or the other's. */
 #ifndef FL_CONNECTORS_RESULTS_RESULTS_H
