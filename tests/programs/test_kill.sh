@@ -11,8 +11,8 @@ mkdir in
 awk 'BEGIN { for (i = 0; i < 600000; i++) printf "line %d of the file that is copied\n", i }' >in/a
 awk 'BEGIN { for (i = 600000; i < 900000; i++) printf "line %d of the file that is copied\n", i }' | gzip >in/b.gz
 
-# Numbers go on from job to job: the highest is the newest. Times would not do: several checkpoints may fit the tick of a
-# file system's clock.
+# Numbers go on from job to job: the highest is the newest. Times would not do: several checkpoints fit into one
+# tick of a file system's clock.
 newest() {
     find checkpoints -name _metadata 2>/dev/null | sed 's#\(.*/chk-\([0-9]*\)\)/_metadata#\2 \1#' | sort -n |
         tail -n 1 | cut -d' ' -f2
