@@ -96,6 +96,7 @@ typedef struct table {
     slot *slots;
     size_t mask, count;
     char *space, *space_end;
+    void *blocks; /* of words; each begins with a pointer to the one before */
 } table;
 
 static void grow(table *t)
@@ -127,8 +128,12 @@ static void count_word(table *t, const char *word, uint32_t length, uint64_t has
         }
     }
     if ((size_t)(t->space_end - t->space) < length) {
-        t->space = malloc(length + (1 << 20)); /* goes with the process */
-        t->space_end = t->space + length + (1 << 20);
+        size_t size = sizeof(void *) + length + (1 << 20);
+        void **block = malloc(size);
+        *block = t->blocks;
+        t->blocks = block;
+        t->space = (char *)(block + 1);
+        t->space_end = (char *)block + size;
     }
     t->slots[i] = (slot){ memcpy(t->space, word, length), hash, 1, length };
     t->space += length;
@@ -160,6 +165,10 @@ static bool run_bare(const char *path, uint64_t *words, uint64_t *different)
         *words += t.slots[i].count;
     *different = t.count;
     free(t.slots);
+    for (void **block = t.blocks, **next; block; block = next) {
+        next = *block;
+        free(block);
+    }
     munmap((void *)(uintptr_t)text, size);
     close(fd);
     return true;

@@ -68,10 +68,10 @@ static fl_status restore_part(fixture *f, uint32_t subtask, uint32_t parallelism
 static void fill(fixture *f, int64_t keys)
 {
     for (int64_t k = 0; k < keys; k++) {
+        char text[64]; /* state takes strings over when the call ends */
+        fl_string page = fl_string_of(text, (size_t)snprintf(text, sizeof text, "/pages/number/%d", (int)k));
         CALL(f, k)
         {
-            char text[64];
-            fl_string page = fl_string_of(text, (size_t)snprintf(text, sizeof text, "/pages/number/%d", (int)k));
             *fl_value(&f->ctx, total) = 10 * k;
             fl_value(&f->ctx, last)->page = page;
             for (int64_t i = 0; i < k % 4; i++)

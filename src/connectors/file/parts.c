@@ -49,9 +49,12 @@ static bool succeeded(fl_status status, fl_error *error, fl_context *ctx)
 /* A path of a transaction, ended by 0; free() it. */
 static char *path_of(const fl_string *s)
 {
-    char *path = strndup(fl_string_data(s), fl_string_length(*s));
+    size_t length = fl_string_length(*s);
+    char *path = malloc(length + 1);
     if (!path)
         abort();
+    memcpy(path, fl_string_data(s), length);
+    path[length] = 0;
     return path;
 }
 

@@ -93,7 +93,8 @@ static void commit(struct two_phase_sink *self, int64_t checkpoint)
         fl__free(&self->op.memory, p->transaction, self->layout.row_size);
     }
     self->count -= done;
-    memmove(self->prepared, self->prepared + done, self->count * sizeof *self->prepared);
+    if (done)
+        memmove(self->prepared, self->prepared + done, self->count * sizeof *self->prepared);
 }
 
 /* ---- the operator ---- */
