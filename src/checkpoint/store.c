@@ -1,5 +1,7 @@
 #include "checkpoint/store.h"
 
+#include "base/log.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -45,8 +47,8 @@ void fl__store_drop(fl__store *store, int64_t checkpoint)
         status = fl__folder_list(store->os, folder, false, &files, &ignored);
     for (size_t i = 0; i < files.count && status == FL_OK; i++)
         status = fl__path_unlink(store->os, files.items[i].path, &ignored);
-    if (status == FL_OK)
-        status = fl__path_unlink(store->os, folder, &ignored);
+    if (status == FL_OK && fl__path_unlink(store->os, folder, &ignored) != FL_OK)
+        fl__log(FL__LOG_DEBUG, "checkpoint", "%s is left: %s", folder, ignored.text);
     fl__paths_release(&files);
     fl__error_release(&ignored);
     free(metadata);

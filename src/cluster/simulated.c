@@ -109,7 +109,7 @@ static bool step_checkpoints(stepping *s, bool is_writer)
     fl__checkpoints *c = s->job->checkpoints;
     bool did = is_writer ? fl__checkpoints_write_some(c) : fl__checkpoints_coordinate(c, s->sim->machine->now_ms);
     s->sim->steps++;
-    s->sim->trace = fl__mix64(s->sim->trace ^ ((uint64_t)is_writer << 9 | (uint64_t)did));
+    s->sim->trace = fl__mix64(s->sim->trace ^ ((is_writer ? UINT64_C(0x200) : 0) | (uint64_t)did));
     if (did)
         unstick(s); /* a task may have been asked for something */
     return did;

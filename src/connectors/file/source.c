@@ -376,11 +376,12 @@ static bool get_split(struct file_source *source, fl__reader *in, fl__split **sp
     if (source->split_count == *capacity) {
         size_t more = *capacity ? 2 * *capacity : 16;
         fl__split *grown = fl__arena_alloc(&source->arena, more * sizeof *grown);
-        if (*capacity)
+        if (*splits)
             memcpy(grown, *splits, *capacity * sizeof *grown);
         *splits = grown;
         *capacity = more;
     }
+    fl_assert(*splits);
     (*splits)[source->split_count++] = split;
     return true;
 }
@@ -396,6 +397,8 @@ static int compare_splits(const void *a, const void *b)
  * subtask that went back in a file would make its lines late, and all must agree on how many files there are. */
 static void deal_again(struct file_source *source, fl__split *splits)
 {
+    if (!splits)
+        return; /* nothing is left */
     if (source->split_count > 0)
         qsort(splits, source->split_count, sizeof *splits, compare_splits);
     for (size_t i = 1; i < source->split_count; i++) {
