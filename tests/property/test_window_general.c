@@ -393,9 +393,8 @@ static void timer(reference *r, size_t i, fl_time time)
 {
     window *w = &r->windows[i];
     fl_trigger_kind kind = kind_of(r);
-    if (kind == FL_TRIGGER_EVENT_TIME && time == last_of(w)) {
-        fire(r, w);
-    } else if (kind == FL_TRIGGER_CONTINUOUS_EVENT_TIME && time == last_of(w)) {
+    bool is_timed = kind == FL_TRIGGER_EVENT_TIME || kind == FL_TRIGGER_CONTINUOUS_EVENT_TIME;
+    if (is_timed && time == last_of(w)) {
         fire(r, w);
     } else if (kind == FL_TRIGGER_CONTINUOUS_EVENT_TIME && w->has_next && w->next == time) {
         w->has_next = false;
